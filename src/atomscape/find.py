@@ -1,0 +1,59 @@
+"""A file is a registration: ``find("encoders", "tfn")`` is the module ``atomscape/encoders/tfn.py``.
+
+A plug-in is a module. It is found, in this order, as
+
+1. a dotted path to any importable module (``"my_package.my_encoder"``),
+2. a file in the folder of that kind inside this package,
+3. an entry point of another installed package in the group ``atomscape.<kind>``.
+
+Adding an encoder, head or dataset is therefore adding one file; nothing else has to be edited.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module, resources
+from importlib.metadata import entry_points
+from types import ModuleType
+
+KINDS = ("encoders", "heads", "data.sources")
+
+
+def available(kind: str) -> list[str]:
+    """Names that ``find`` knows for this kind, sorted; nothing is imported to list them."""
+    _check(kind)
+    return sorted(_files(kind) | {e.name for e in entry_points(group=f"atomscape.{kind}")})
+
+
+def find(kind: str, name: str) -> ModuleType:
+    """Import and return the plug-in module.
+
+    Raises
+    ------
+    LookupError
+        No plug-in has that name; the message lists those that exist and the nearest spelling.
+    """
+    names = available(kind)
+    if "." in name:
+        return import_module(name)
+    if name in _files(kind):
+        return import_module(f"atomscape.{kind}.{name}")
+    for entry in entry_points(group=f"atomscape.{kind}", name=name):
+        return entry.load()
+    raise LookupError(f"no {kind} called {name!r}{suggest(name, names)} Known: {', '.join(names)}.")
+
+
+def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """End of a sentence about an unknown name: ``"; did you mean 'tfn'?"`` or ``"."``."""
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _files(kind: str) -> set[str]:
+    folder = resources.files("atomscape").joinpath(*kind.split("."))
+    return {f.name[:-3] for f in folder.iterdir() if f.name.endswith(".py") and not f.name.startswith("_")}
+
+
+def _check(kind: str) -> None:
+    if kind not in KINDS:
+        raise LookupError(f"no kind of plug-in called {kind!r}{suggest(kind, KINDS)} Known: {', '.join(KINDS)}.")
