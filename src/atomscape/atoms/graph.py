@@ -37,7 +37,7 @@ class Graph:
         return self.structures.n_atoms
 
     @property
-    def row_offsets(self) -> Int[Tensor, " atoms+1"]:
+    def row_offsets(self) -> Int[Tensor, " rows"]:
         """First edge of each centre, and the number of edges at the end."""
         counts = torch.bincount(self.centre, minlength=self.n_atoms)
         return torch.cat([counts.new_zeros(1), counts.cumsum(0)])

@@ -46,7 +46,7 @@ class Structures:
         return torch.bincount(self.structure, minlength=len(self))
 
     @property
-    def offsets(self) -> Int[Tensor, " structures+1"]:
+    def offsets(self) -> Int[Tensor, " rows"]:
         """First atom of each structure, and the number of atoms at the end."""
         return torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
 
