@@ -16,7 +16,7 @@ from importlib import import_module, resources
 from importlib.metadata import entry_points
 from types import ModuleType
 
-KINDS = ("encoders", "heads", "data.sources")
+KINDS = ("encoders", "heads", "data.sources", "ops.kernels")
 
 
 def available(kind: str) -> list[str]:

@@ -1,0 +1,74 @@
+"""Scalar per structure: extensive (a sum over atoms and reference energies) or intensive (a mean over atoms).
+
+    extensive   y = Σ_atoms (s · f(invariants) + E0[element])
+    intensive   y = s · Σ_atoms a · f(invariants) + b,      Σ a = 1 over the atoms of a structure
+
+``a`` is 1/n for the mean; with ``pooling: attention`` it is a softmax of a second output, so that the atoms
+that decide an intensive property (a gap, say) can weigh more.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from atomscape.atoms.graph import Graph
+from atomscape.atoms.properties import Property
+from atomscape.nn.embedding import Embedding
+from atomscape.nn.species import N_ELEMENTS
+from atomscape.o3.irreps import Irreps
+from atomscape.ops.segment import segment_mean, segment_softmax, segment_sum
+from atomscape.shapes import Float, Tensor
+
+
+class Config(BaseModel):
+    """Hyper-parameters; ``pooling`` left open follows the property: sum if extensive, else mean."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: int = Field(64, ge=1)
+    pooling: Literal["sum", "mean", "attention"] | None = None
+
+
+class ScalarHead(nn.Module):
+    """Reads the invariants of the embedding; ``references``, ``scale`` and ``shift`` are fitted, not trained."""
+
+    references: Float[Tensor, " elements"]
+    scale: Float[Tensor, ""]
+    shift: Float[Tensor, ""]
+
+    def __init__(self, config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> None:
+        super().__init__()
+        if len(properties) != 1 or properties[0].per != "structure" or properties[0].shape:
+            raise ValueError(f"head 'scalar' gives one scalar per structure; asked for {[p.name for p in properties]}")
+        self.config, self.provides = config, properties
+        self.pooling = config.pooling or ("sum" if properties[0].extensive else "mean")
+        features = sum(mul for mul, _ in irreps)
+        outputs = 2 if self.pooling == "attention" else 1
+        self.net = nn.Sequential(nn.Linear(features, config.hidden), nn.SiLU(), nn.Linear(config.hidden, outputs))
+        self.register_buffer("references", torch.zeros(N_ELEMENTS, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("shift", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, " structures"]]:
+        """Predict; sums run in float64."""
+        index, n = graph.structures.structure, len(graph.structures)
+        out = self.net(embedding.invariants()).double()
+        references = self.references[graph.structures.numbers]
+        if self.pooling == "sum":
+            value = segment_sum(out[:, 0] * self.scale + references, index, n)
+        elif self.pooling == "mean":
+            value = segment_mean(out[:, 0] * self.scale + references, index, n) + self.shift
+        else:
+            weight = segment_softmax(out[:, 1], index, n)
+            value = segment_sum(weight * out[:, 0], index, n) * self.scale
+            value = value + segment_mean(references, index, n) + self.shift
+        return {self.provides[0].name: value}
+
+
+def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> ScalarHead:
+    """Make the head for an encoder of these irreps."""
+    return ScalarHead(config, irreps, properties)

@@ -1,0 +1,46 @@
+"""Feature layout of the networks: ``[atoms, lm, channels]``, and its translation into a labelled embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atomscape.nn.embedding import Embedding
+from atomscape.ops.convolution import Parity
+from atomscape.shapes import Float, Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Degrees 0 … l_max, the same number of channels for each; one or two runs of ``lm`` (see ops.convolution)."""
+
+    l_max: int
+    parity: Parity = "natural"
+
+    @property
+    def runs(self) -> int:
+        """Two when every degree has both parities, else one."""
+        return 2 if self.parity == "both" else 1
+
+    @property
+    def lm(self) -> int:
+        """Length of the ``lm`` axis."""
+        return self.runs * (self.l_max + 1) ** 2
+
+    @property
+    def keys(self) -> tuple[tuple[int, int], ...]:
+        """(l, parity) of each block in order; parity 0 means that it is not tracked."""
+        sign = {"natural": (1,), "both": (1, -1), "so3": (0,)}[self.parity]
+        return tuple((l, s * (-1) ** l) for s in sign for l in range(self.l_max + 1))
+
+    @property
+    def degrees(self) -> tuple[int, ...]:
+        """Degree l of each block in order."""
+        return tuple(l for l, _ in self.keys)
+
+    def split(self, x: Float[Tensor, "atoms lm channels"]) -> tuple[Float[Tensor, "atoms m channels"], ...]:
+        """Blocks in order, as views."""
+        return x.split([2 * l + 1 for l in self.degrees], dim=1)
+
+    def embedding(self, x: Float[Tensor, "atoms lm channels"], layer: str) -> Embedding:
+        """Label the blocks."""
+        return Embedding(dict(zip(self.keys, self.split(x), strict=True)), layer)

@@ -1,0 +1,158 @@
+"""Equivariant convolution on a graph (Thomas et al. 2018, Tensor field networks, eq. 4 and 5).
+
+    out[i, l3 m3, c] = Σ_{j ∈ N(i)} Σ_paths w[ij, path, c] Σ_{m1 m2} C(l1 m1, l2 m2; l3 m3) Y_{l2 m2}(ij) x[j, l1 m1, c]
+
+It is linear in each of features ``x``, harmonics ``Y`` and radial weights ``w``. A path couples
+(l1 of the neighbour) ⊗ (l2 of the edge) → l3; channels never mix.
+
+Feature layout ``[atoms, lm, channels]``: degrees one after the other, ``lm = l² + l + m``. Which parities exist:
+
+- ``natural``: every degree has parity (−1)^l, so only paths with l1 + l2 + l3 even exist;
+- ``so3``: parity is not tracked, all paths exist;
+- ``both``: each degree twice, first with parity (−1)^l, then with the opposite one ("pseudo"), as a second
+  run of ``lm`` behind the first; a path with l1 + l2 + l3 odd goes from one run to the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
+
+import torch
+
+from atomscape.o3.clebsch_gordan import clebsch_gordan
+from atomscape.ops.op import Op
+from atomscape.ops.segment import segment_sum
+from atomscape.shapes import Float, Int, Tensor
+
+Parity = Literal["natural", "both", "so3"]
+
+
+class Path(NamedTuple):
+    """One coupling: degrees, and the run (0 natural or untracked, 1 pseudo) it reads and writes."""
+
+    l1: int
+    l2: int
+    l3: int
+    run_in: int
+    run_out: int
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """All paths from features of degree ≤ ``l_in`` through harmonics of degree ≤ ``l_edge`` to degree ≤ ``l_out``.
+
+    ``pseudo_in`` says whether the features carry the second, pseudo run (only with parity ``both``).
+    """
+
+    l_in: int
+    l_edge: int
+    l_out: int
+    parity: Parity = "natural"
+    pseudo_in: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if self.pseudo_in and self.parity != "both":
+            raise ValueError(f"pseudo_in needs parity='both'; given parity={self.parity!r}")
+        if min(self.l_in, self.l_edge, self.l_out) < 0:
+            raise ValueError(f"degrees must be ≥ 0; given l_in={self.l_in}, l_edge={self.l_edge}, l_out={self.l_out}")
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Paths in order of their output block, then input block, then edge degree."""
+        found = []
+        for run_out in range(self.runs_out):
+            for l3 in range(self.l_out + 1):
+                for run_in in range(1 + self.pseudo_in):
+                    found += [p for p in self._into(l3, run_in, run_out)]
+        return tuple(found)
+
+    def _into(self, l3: int, run_in: int, run_out: int) -> list[Path]:
+        triples = [
+            (l1, l2)
+            for l1 in range(self.l_in + 1)
+            for l2 in range(self.l_edge + 1)
+            if abs(l1 - l2) <= l3 <= l1 + l2
+        ]
+        odd = run_in != run_out
+        keep = [t for t in triples if self.parity == "so3" or (sum(t) + l3) % 2 == odd]
+        return [Path(l1, l2, l3, run_in, run_out) for l1, l2 in keep]
+
+    @property
+    def runs_out(self) -> int:
+        """Runs of ``lm`` in the output."""
+        return 2 if self.parity == "both" else 1
+
+    @property
+    def lm_in(self) -> int:
+        """Length of the features' ``lm`` axis."""
+        return (1 + self.pseudo_in) * (self.l_in + 1) ** 2
+
+    @property
+    def lm_out(self) -> int:
+        """Length of the output's ``lm`` axis."""
+        return self.runs_out * (self.l_out + 1) ** 2
+
+
+class _Tables(NamedTuple):
+    """Constants of a coupling: ``M = Y @ dense`` holds, for each output block, a [2l3+1, rows] matrix."""
+
+    dense: Tensor  # [lm_edge, Σ_blocks (2l3+1)·rows]
+    blocks: tuple[tuple[int, int, int], ...]  # (2l3+1, first row, rows) for each output block
+    feature: Tensor  # [rows] lm of the features that each row reads
+    path: Tensor  # [rows] path whose weight each row takes
+
+
+@lru_cache(maxsize=256)
+def _tables(coupling: Coupling, dtype: torch.dtype, device: torch.device) -> _Tables:
+    columns, blocks, feature, path = [], [], [], []
+    numbered = list(enumerate(coupling.paths))
+    for run_out in range(coupling.runs_out):
+        for l3 in range(coupling.l_out + 1):
+            into = [(n, p) for n, p in numbered if (p.l3, p.run_out) == (l3, run_out)]
+            first = len(feature)
+            dense = torch.zeros((coupling.l_edge + 1) ** 2, 2 * l3 + 1, sum(2 * p.l1 + 1 for _, p in into), dtype=torch.float64)
+            for n, p in into:
+                row = len(feature) - first
+                c = clebsch_gordan(p.l1, p.l2, l3).permute(1, 2, 0) / len(into) ** 0.5
+                dense[p.l2**2 : (p.l2 + 1) ** 2, :, row : row + 2 * p.l1 + 1] = c
+                start = p.run_in * (coupling.l_in + 1) ** 2 + p.l1**2
+                feature += range(start, start + 2 * p.l1 + 1)
+                path += [n] * (2 * p.l1 + 1)
+            columns.append(dense.flatten(1))
+            blocks.append((2 * l3 + 1, first, len(feature) - first))
+    return _Tables(
+        torch.cat(columns, 1).to(device=device, dtype=dtype),
+        tuple(blocks),
+        torch.tensor(feature, device=device),
+        torch.tensor(path, device=device),
+    )
+
+
+@Op
+def convolution(
+    x: Float[Tensor, "atoms lm_in channels"],
+    Y: Float[Tensor, "edges lm_edge"],
+    w: Float[Tensor, "edges paths channels"],
+    centre: Int[Tensor, " edges"],
+    neighbour: Int[Tensor, " edges"],
+    coupling: Coupling,
+) -> Float[Tensor, "atoms lm_out channels"]:
+    """Gather neighbours, couple with the harmonics, weight, and sum over the edges of each centre.
+
+    Written as a batched dense product: for each edge and output block, a matrix M(Y) of shape
+    [2l3+1, rows] acts on the weighted features [rows, channels]; the sum over paths happens inside the
+    product. Each output block is divided by √(number of its paths), so that unit-variance features and
+    weights give unit-variance messages.
+    """
+    t = _tables(coupling, x.dtype, x.device)
+    weighted = x[neighbour].index_select(1, t.feature) * w.index_select(1, t.path)
+    M = Y @ t.dense
+    out, column = [], 0
+    for size, first, rows in t.blocks:
+        m = M[:, column : column + size * rows].unflatten(1, (size, rows))
+        out.append(torch.bmm(m, weighted[:, first : first + rows]))
+        column += size * rows
+    return segment_sum(torch.cat(out, 1), centre, x.shape[0])

@@ -1,0 +1,1 @@
+"""Back-ends of the operations: ``<operation>_<backend>.py`` each; see ``atomscape.ops.op``."""

@@ -1,0 +1,46 @@
+"""Radial functions of the distance r (Å): bases, and cutoffs that take them smoothly to zero."""
+
+from __future__ import annotations
+
+import torch
+
+from atomscape.ops.op import Op
+from atomscape.shapes import Float, Tensor
+
+
+@Op
+def lengths(vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " edges"]:
+    """Lengths of edge vectors; a zero vector has length 0 and gradient 0 instead of NaN."""
+    square = vectors.square().sum(-1)
+    zero = square == 0
+    return torch.where(zero, torch.zeros_like(square), torch.where(zero, torch.ones_like(square), square).sqrt())
+
+
+@Op
+def bessel_basis(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
+    """Spherical Bessel functions √(2/c) sin(nπr/c)/r, n = 1 … count (Gasteiger et al. 2020, eq. 7)."""
+    n = torch.arange(1, count + 1, dtype=r.dtype, device=r.device)
+    return (2 / cutoff) ** 0.5 * (n * torch.pi / cutoff) * torch.sinc(n * (r / cutoff).unsqueeze(-1))
+
+
+@Op
+def gaussian_basis(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
+    """Gaussians centred evenly on [0, cutoff], one spacing wide (Schütt et al. 2017, SchNet, sec. 3)."""
+    centres = torch.linspace(0, cutoff, count, dtype=r.dtype, device=r.device)
+    spacing = cutoff / max(count - 1, 1)
+    return torch.exp(-0.5 * ((r.unsqueeze(-1) - centres) / spacing).square())
+
+
+@Op
+def polynomial_cutoff(r: Float[Tensor, " edges"], cutoff: float, power: int = 6) -> Float[Tensor, " edges"]:
+    """1 at r = 0 and 0 from the cutoff on, with two continuous derivatives (Gasteiger et al. 2020, eq. 8)."""
+    x, p = r / cutoff, power
+    value = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+    return torch.where(x < 1, value, torch.zeros_like(value))
+
+
+@Op
+def cosine_cutoff(r: Float[Tensor, " edges"], cutoff: float) -> Float[Tensor, " edges"]:
+    """½(cos(πr/c) + 1), zero from the cutoff on (Behler 2011); its second derivative jumps there."""
+    value = 0.5 * (torch.cos(torch.pi * r / cutoff) + 1)
+    return torch.where(r < cutoff, value, torch.zeros_like(value))
