@@ -135,7 +135,9 @@ def _complex(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> tuple[int,
     s = sum(
         (-1) ** k * comb(n, k) * comb(2 * l1 - n, l1 - m1 - k) * comb(2 * l2 - n, l2 + m2 - k) for k in terms
     )
-    denominator = comb(l1 + l2 + l3 + 1, n) * comb(2 * l1, l1 - m1) * comb(2 * l2, l2 - m2) * comb(2 * l3, l3 - m3)
+    denominator = (
+        comb(l1 + l2 + l3 + 1, n) * comb(2 * l1, l1 - m1) * comb(2 * l2, l2 - m2) * comb(2 * l3, l3 - m3)
+    )
     return (s > 0) - (s < 0), comb(2 * l1, n) * comb(2 * l2, n) * s * s, denominator
 
 

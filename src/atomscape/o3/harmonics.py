@@ -12,7 +12,7 @@ With A_m + iB_m = (x + iy)^m and monic polynomials p in z and r² (associated Le
 
 from __future__ import annotations
 
-from functools import cache
+from fractions import Fraction
 from math import factorial, prod, sqrt
 
 import torch
@@ -80,19 +80,32 @@ def _legendre(z: Tensor, square: Tensor, m: int, l_max: int) -> list[Tensor]:
     for l in range(m + 2, l_max + 1):
         c = ((l - 1) ** 2 - m**2) / ((2 * l - 1) * (2 * l - 3))
         older = square * -c if l == m + 2 else None
-        p.append(z * p[-1] + older if older is not None else torch.addcmul(z * p[-1], square, p[-2], value=-c))
+        p.append(
+            z * p[-1] + older if older is not None else torch.addcmul(z * p[-1], square, p[-2], value=-c)
+        )
     return p
 
 
-@cache
-def _norms(l_max: int) -> tuple[float, ...]:
-    """N_lm = √((2l+1)(2 − δ_m0)(l−|m|)!/(l+|m|)!) × (2l−1)!!/(l−|m|)!, the last factor making p monic."""
-    return tuple(
-        sqrt((2 * l + 1) * (1 if m == 0 else 2) / (factorial(l - abs(m)) * factorial(l + abs(m))))
-        * prod(range(1, 2 * l, 2))
-        for l in range(l_max + 1)
-        for m in range(-l, l + 1)
+def _norms(l_max: int) -> list[float]:
+    """N_lm in the order of the columns; those of everyday degrees are at hand."""
+    return [
+        *_EVERYDAY[: (l_max + 1) ** 2],
+        *(_norm(l, m) for l in range(13, l_max + 1) for m in range(-l, l + 1)),
+    ]
+
+
+def _norm(l: int, m: int) -> float:
+    """√((2l+1)(2 − δ_m0)(l−|m|)!/(l+|m|)!) × (2l−1)!!/(l−|m|)!, the last factor because p is monic."""
+    m = abs(m)
+    square = (
+        (2 * l + 1)
+        * (1 if m == 0 else 2)
+        * Fraction(prod(range(1, 2 * l, 2)) ** 2, factorial(l - m) * factorial(l + m))
     )
+    return sqrt(square)
+
+
+_EVERYDAY = tuple(_norm(l, m) for l in range(13) for m in range(-l, l + 1))
 
 
 def solid_gradient_matrix(l: int) -> Float[Tensor, "3 m lower"]:

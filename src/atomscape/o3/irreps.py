@@ -37,9 +37,13 @@ class Irrep(tuple[int, int]):
         elif isinstance(l, tuple):
             l, p = l
         if p is None:
-            raise ValueError(f"irrep of degree {l} has no parity; write Irrep('{l}e'), Irrep('{l}o') or Irrep({l}, ±1)")
+            raise ValueError(
+                f"irrep of degree {l} has no parity; write Irrep('{l}e'), Irrep('{l}o') or Irrep({l}, ±1)"
+            )
         if l < 0 or p not in (1, -1):
-            raise ValueError(f"irrep (l={l}, p={p}) does not exist; the degree is ≥ 0 and the parity +1 or −1")
+            raise ValueError(
+                f"irrep (l={l}, p={p}) does not exist; the degree is ≥ 0 and the parity +1 or −1"
+            )
         return super().__new__(cls, (int(l), int(p)))
 
     @property
@@ -64,9 +68,7 @@ class Irrep(tuple[int, int]):
 
     def __mul__(self, other: Irrep) -> tuple[Irrep, ...]:  # type: ignore[override]
         """Irreps of the tensor product, each once: |l₁ − l₂| … l₁ + l₂, parities multiplied."""
-        return tuple(
-            Irrep(l, self.p * other.p) for l in range(abs(self.l - other.l), self.l + other.l + 1)
-        )
+        return tuple(Irrep(l, self.p * other.p) for l in range(abs(self.l - other.l), self.l + other.l + 1))
 
     def __lt__(self, other: tuple[int, int]) -> bool:
         return self._order < Irrep(other)._order
