@@ -1,0 +1,114 @@
+"""``load(what)``: any dataset as a store. A store, a named source, a file that ASE reads, a folder of CIFs.
+
+What is not a store yet is converted once and kept in the cache folder under a key made of everything that the
+result depends on: the files' names and content, the reader's own code and the labels asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import resources
+from pathlib import Path
+from typing import cast
+
+from atomscape import __version__
+from atomscape.data.shards import sha256
+from atomscape.data.source import Source
+from atomscape.data.store import Store, is_store, write_store
+from atomscape.find import available, find, suggest
+
+KIND = "data.sources"
+WHOLE = 64 * 2**20
+
+
+def cache_folder() -> Path:
+    """``$ATOMSCAPE_CACHE``, else ``$XDG_CACHE_HOME/atomscape``, else ``~/.cache/atomscape``."""
+    if given := os.environ.get("ATOMSCAPE_CACHE"):
+        return Path(given).expanduser()
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given).expanduser() / "atomscape"
+    return Path.home() / ".cache" / "atomscape"
+
+
+def load(what: str | Path) -> Store:
+    """Open a dataset, converting it first where needed.
+
+    Raises
+    ------
+    LookupError
+        Nothing of that name exists: no file, no folder, no source.
+    FileNotFoundError
+        A named source has no files on this machine.
+    """
+    path = Path(what)
+    if is_store(path):
+        return Store.open(path)
+    if str(what) in available(KIND):
+        return load_source(str(what))
+    raise LookupError(
+        f"no dataset {str(what)!r}{suggest(str(what), available(KIND))} Known: {available(KIND)}"
+    )
+
+
+def load_source(name: str) -> Store:
+    """Store of a named source, from ``$ATOMSCAPE_DATA/<name>``, the embedded folder or the download folder."""
+    source = cast(Source, find(KIND, name))
+    folder = source_folder(name, source)
+    if is_store(folder):
+        return Store.open(folder)
+    inputs = source.inputs(folder)
+    reader = Path(str(source.__file__)).read_text()
+    target = cache_folder() / "stores" / f"{name}-{key_of(inputs, reader)}"
+    if is_store(target):
+        return Store.open(target)
+    read_from = ", ".join(f"{p.name} (sha256 {sha256(p)[:16]}…)" for p in inputs)
+    card = source.card.with_counts(provenance=f"read from {read_from} by atomscape {__version__}")
+    return write_once(target, lambda: write_store(target, source.read(folder), card, source.splits(folder)))
+
+
+def source_folder(name: str, source: Source) -> Path:
+    """Folder with the files of a source.
+
+    Raises
+    ------
+    FileNotFoundError
+        No folder has them.
+    """
+    if source.card.embedded:
+        return Path(str(resources.files("atomscape.data").joinpath(source.card.embedded)))
+    places = [cache_folder() / "downloads" / name]
+    if root := os.environ.get("ATOMSCAPE_DATA"):
+        places.insert(0, Path(root) / name)
+    for folder in places:
+        if source.inputs(folder):
+            return folder
+    raise FileNotFoundError(
+        f"{name} is not on this machine (looked in {', '.join(map(str, places))}); "
+        f"download it with: atomscape data get {name}"
+    )
+
+
+def write_once(target: Path, write) -> Store:
+    """Write a store; if another process finished the same one meanwhile, open that."""
+    try:
+        return write()
+    except FileExistsError:
+        return Store.open(target)
+
+
+def key_of(paths: list[Path], options: str = "") -> str:
+    """Key of a conversion: names, content and options. Of files above 64 MiB: ends, size and time of change."""
+    digest = hashlib.sha256(f"{__version__}\n{options}".encode())
+    for path in sorted(paths):
+        digest.update(f"\n{path.name}\n".encode())
+        stat = path.stat()
+        with path.open("rb") as file:
+            if stat.st_size <= WHOLE:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+            else:
+                digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+                digest.update(file.read(WHOLE // 2))
+                file.seek(-WHOLE // 2, os.SEEK_END)
+                digest.update(file.read())
+    return digest.hexdigest()[:16]

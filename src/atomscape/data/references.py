@@ -1,0 +1,82 @@
+"""Reference energies per element, E0: the part of an extensive property that the composition explains.
+
+Least squares of energies on element counts. Elements that always stand in fixed proportion cannot be told
+apart; then the solution of least norm is taken, which predicts the same energies (``Condition`` says so).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from atomscape.atoms.structures import Structures
+from atomscape.shapes import Float, Int, Tensor
+
+N_ELEMENTS = 119
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How well the energies determine the references.
+
+    ``rank`` < ``elements`` means that only sums over some elements are determined. ``number`` is the ratio of
+    the largest singular value of the count matrix to the smallest one used; ``rmse`` the residual in eV per
+    atom; ``used`` the structures with a known energy.
+    """
+
+    used: int
+    elements: int
+    rank: int
+    number: float
+    rmse: float
+
+
+def composition(
+    structures: Structures, elements: Sequence[int] = tuple(range(N_ELEMENTS))
+) -> Float[Tensor, "structures elements"]:
+    """Atoms of each of the elements (atomic numbers) in each structure; by default column Z is element Z."""
+    flat = torch.bincount(
+        structures.structure * N_ELEMENTS + structures.numbers, minlength=len(structures) * N_ELEMENTS
+    )
+    return flat.reshape(-1, N_ELEMENTS)[:, list(elements)].to(torch.float64)
+
+
+def fit_references(
+    numbers: Int[Tensor, " atoms"], structure: Int[Tensor, " atoms"], energies: Float[Tensor, " structures"]
+) -> Float[Tensor, "119"]:
+    """Reference of each element by least squares; 0 for elements that do not occur. See ``reference_fit``."""
+    return reference_fit(numbers, structure, energies)[0]
+
+
+def reference_fit(
+    numbers: Int[Tensor, " atoms"], structure: Int[Tensor, " atoms"], energies: Float[Tensor, " structures"]
+) -> tuple[Float[Tensor, "119"], Condition]:
+    """Reference of each element and how well the energies determine it.
+
+    ``energies`` are per structure; structures whose energy is NaN are left out.
+
+    Raises
+    ------
+    ValueError
+        No energy is known.
+    """
+    n = len(energies)
+    counts = torch.bincount(structure * N_ELEMENTS + numbers, minlength=n * N_ELEMENTS).reshape(n, N_ELEMENTS)
+    known = torch.isfinite(energies) & (counts.sum(1) > 0)
+    if not bool(known.any()):
+        raise ValueError(
+            "reference energies need at least one structure with a known energy; all labels are NaN"
+        )
+    present = counts[known].sum(0) > 0
+    a, y = counts[known][:, present].to(torch.float64), energies[known].to(torch.float64)
+    u, s, v = torch.linalg.svd(a, full_matrices=False)
+    used = s > s[0] * max(a.shape) * torch.finfo(torch.float64).eps
+    solution = v[used].T @ ((u[:, used].T @ y) / s[used])
+    references = torch.zeros(N_ELEMENTS, dtype=torch.float64, device=energies.device)
+    references[present] = solution
+    residual = (y - a @ solution) / a.sum(1)
+    rank = int(used.sum())
+    number, rmse = float(s[0] / s[rank - 1]), float(residual.square().mean().sqrt())
+    return references, Condition(int(known.sum()), int(present.sum()), rank, number, rmse)

@@ -1,0 +1,178 @@
+"""Splits: which structures train, which validate, which test. Each function gives name → structure numbers.
+
+Parts are disjoint; the same arguments give the same parts on every machine (NumPy's PCG64).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from atomscape.data.store import Store
+
+Split = dict[str, np.ndarray]
+
+
+def random_split(n: int | Sequence[int] | np.ndarray, parts: Mapping[str, float | int], seed: int) -> Split:
+    """Random parts of ``n`` structures, or of the structures numbered in ``n``.
+
+    ``parts`` gives counts (integers) or fractions (floats). Fractions that sum to one use every structure.
+
+    Raises
+    ------
+    ValueError
+        More structures are asked for than there are, or counts and fractions are mixed.
+    """
+    rows = np.arange(n) if isinstance(n, int) else np.asarray(n, dtype=np.int64)
+    sizes = _sizes(len(rows), parts)
+    order = np.random.default_rng(seed).permutation(rows)
+    ends = np.cumsum(list(sizes.values()))
+    return {name: np.sort(order[b - m : b]) for (name, m), b in zip(sizes.items(), ends, strict=True)}
+
+
+def index_file_split(path: str | Path, store: Store | None = None) -> Split:
+    """Read a split file: ``{"name", "dataset", "seed", "splits": {"train": [...], …}}``.
+
+    Entries are structure numbers; where the file has ``"prefix"`` they are ids without it, the store is needed,
+    and all ids must be in it.
+
+    Raises
+    ------
+    ValueError
+        The file is not a split file, or a structure stands in two parts.
+    KeyError
+        Ids are not in the store.
+    IndexError
+        A structure number is not in the store.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text())
+        parts = {str(k): list(v) for k, v in content["splits"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{path} is not a split file; it needs {{"splits": {{"train": [...], …}}}}'
+        ) from error
+    prefix = content.get("prefix")
+    if prefix is None:
+        split = {k: np.array(v, dtype=np.int64) for k, v in parts.items()}
+    elif store is None:
+        raise ValueError(f"{path} lists ids; give the store that has them")
+    else:
+        split = {k: store.rows_of([f"{prefix}{i}" for i in v]) for k, v in parts.items()}
+    check_split(split, None if store is None else len(store), str(path))
+    return split
+
+
+def write_index_file(
+    path: str | Path, split: Mapping[str, np.ndarray], store: Store, seed: int, prefix: str
+) -> None:
+    """Write a split as ids without their common prefix (as numbers where they are digits), one line a part.
+
+    Raises
+    ------
+    ValueError
+        An id does not begin with the prefix.
+    """
+    lines = []
+    for name, rows in split.items():
+        ids = [store.ids[r] for r in rows]
+        if wrong := [i for i in ids if not i.startswith(prefix)]:
+            raise ValueError(f"ids {wrong[:3]} do not begin with {prefix!r}")
+        short = [i.removeprefix(prefix) for i in ids]
+        entries = [int(s) if s.isdigit() and str(int(s)) == s else s for s in short]
+        lines.append(f"  {json.dumps(name)}: {json.dumps(entries, separators=(',', ':'))}")
+    head = {"name": Path(path).stem, "dataset": store.card.name, "seed": seed, "prefix": prefix}
+    body = ",\n ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in head.items())
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(f'{{\n {body},\n "splits": {{\n' + ",\n".join(lines) + "\n }\n}\n")
+
+
+def composition_group_split(store: Store, parts: Mapping[str, float], seed: int) -> Split:
+    """Random parts in which no reduced formula stands twice, so that polymorphs and conformers stay together.
+
+    Groups are drawn in random order and go to the part that lacks most of its share; parts are filled to within
+    one group of the fractions.
+    """
+    groups = formula_groups(store)
+    sizes = _sizes(len(store), parts)
+    if sum(sizes.values()) != len(store):
+        raise ValueError(f"a split by groups uses every structure; the fractions {dict(parts)} must sum to 1")
+    rng = np.random.default_rng(seed)
+    members = np.argsort(groups, kind="stable")
+    starts = np.r_[0, np.cumsum(np.bincount(groups))]
+    room = np.array(list(sizes.values()), dtype=float)
+    chosen: list[list[np.ndarray]] = [[] for _ in sizes]
+    for g in rng.permutation(len(starts) - 1):
+        part = int(np.argmax(room / np.maximum(list(sizes.values()), 1)))
+        chosen[part].append(members[starts[g] : starts[g + 1]])
+        room[part] -= starts[g + 1] - starts[g]
+    return {
+        name: np.sort(np.concatenate(c)) if c else np.zeros(0, np.int64)
+        for name, c in zip(sizes, chosen, strict=True)
+    }
+
+
+def formula_groups(store: Store) -> np.ndarray:
+    """Number of each structure's reduced formula: equal where the formulas are multiples of one another."""
+    numbers, counts = store.values("numbers").astype(np.int64), store.counts
+    table = np.zeros((len(store), 119), dtype=np.int64)
+    np.add.at(table, (np.repeat(np.arange(len(store)), counts), numbers), 1)
+    divisor = np.gcd.reduce(table, axis=1)
+    return np.unique(table // np.maximum(divisor, 1)[:, None], axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def size_split(counts: np.ndarray, limits: Mapping[str, tuple[int, int]]) -> Split:
+    """Parts by number of atoms: ``{"train": (1, 18), "test": (19, 29)}``, both ends included.
+
+    Raises
+    ------
+    ValueError
+        Ranges overlap.
+    """
+    split = {name: np.flatnonzero((counts >= a) & (counts <= b)) for name, (a, b) in limits.items()}
+    ordered = sorted(limits.values())
+    if any(high >= low for (_, high), (low, _) in zip(ordered, ordered[1:], strict=False)):
+        raise ValueError(f"ranges of sizes overlap: {dict(limits)}")
+    return split
+
+
+def check_split(split: Mapping[str, np.ndarray], n: int | None, where: str = "split") -> None:
+    """Check that parts are disjoint and name existing structures.
+
+    Raises
+    ------
+    ValueError
+        A structure stands twice.
+    IndexError
+        A structure number is not below ``n``.
+    """
+    rows = np.concatenate([np.zeros(0, np.int64), *split.values()])
+    if len(np.unique(rows)) != len(rows):
+        raise ValueError(
+            f"{where}: {len(rows) - len(np.unique(rows))} structures stand twice in {list(split)}"
+        )
+    if n is not None and len(rows) and not (rows.min() >= 0 and rows.max() < n):
+        raise IndexError(f"{where}: names structures {rows.min()}…{rows.max()} of a dataset of {n}")
+
+
+def _sizes(n: int, parts: Mapping[str, float | int]) -> dict[str, int]:
+    kinds = {isinstance(v, float) for v in parts.values()}
+    if len(kinds) != 1 or any(v < 0 for v in parts.values()):
+        raise ValueError(
+            f"parts must be all counts (integers) or all fractions (floats), none negative: {dict(parts)}"
+        )
+    if kinds == {False}:
+        sizes = {k: int(v) for k, v in parts.items()}
+    else:
+        total = sum(parts.values())
+        if total > 1 + 1e-9:
+            raise ValueError(f"fractions sum to {total}, more than 1: {dict(parts)}")
+        edges = np.rint(np.cumsum([0.0, *parts.values()]) * n).astype(int)
+        sizes = dict(zip(parts, np.diff(edges).tolist(), strict=True))
+    if sum(sizes.values()) > n:
+        raise ValueError(f"{sum(sizes.values())} structures asked for, {n} available: {dict(parts)}")
+    return sizes
