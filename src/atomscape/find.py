@@ -31,16 +31,26 @@ def find(kind: str, name: str) -> ModuleType:
     Raises
     ------
     LookupError
-        No plug-in has that name; the message lists those that exist and the nearest spelling.
+        No plug-in has that name; the message lists those that exist and the nearest spelling. Or a dotted path
+        leads to no module.
     """
     names = available(kind)
     if "." in name:
-        return import_module(name)
+        return _imported(name)
     if name in _files(kind):
         return import_module(f"atomscape.{kind}.{name}")
     for entry in entry_points(group=f"atomscape.{kind}", name=name):
         return entry.load()
     raise LookupError(f"no {kind} called {name!r}{suggest(name, names)} Known: {', '.join(names)}.")
+
+
+def _imported(path: str) -> ModuleType:
+    try:
+        return import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise  # the module is there; something that it needs is not
+        raise LookupError(f"no module {path!r}: {error.name!r} cannot be imported from here") from None
 
 
 def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
