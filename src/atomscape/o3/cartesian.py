@@ -13,10 +13,11 @@ The symmetry is written as an equation of indices, as e3nn writes it:
 ``ijkl=jikl=klij``  elastic                        ``2x0e+2x2e+4e``
 ==================  =============================  ==============================
 
-The full basis couples the indices one after the other, ((i ⊗ j)_l ⊗ k)_l' …, with Clebsch–Gordan coefficients. An
-index symmetry is a projector P that commutes with rotations; within each degree it mixes only the copies of that
-degree, so the symmetric tensors are spanned by the rows of P, orthonormalised one after the other (Gram–Schmidt in
-the order of the coupling). The basis is orthonormal: the Frobenius norm of the tensor is the norm of its irreps.
+The full basis couples the indices one after the other, ((i ⊗ j)_l ⊗ k)_l' …, with Clebsch–Gordan
+coefficients. An index symmetry is a projector P that commutes with rotations; within each degree it mixes
+only the copies of that degree, so the symmetric tensors are spanned by the rows of P, orthonormalised one after
+the other (Gram–Schmidt in the order of the coupling). The basis is orthonormal: the Frobenius norm of the tensor is the
+norm of its irreps.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class CartesianTensor:
         """
         if tuple(tensor.shape[-self.rank :]) != (3,) * self.rank:
             raise ValueError(
-                f"a tensor {self.symmetry!r} ends in axes {(3,) * self.rank}, this one has shape {tuple(tensor.shape)}"
+                f"a tensor {self.symmetry!r} ends in axes {(3,) * self.rank}, "
+                f"this one has shape {tuple(tensor.shape)}"
             )
         return tensor.flatten(-self.rank) @ self.basis.to(tensor).flatten(1).mT
 
@@ -101,7 +103,7 @@ def cartesian_tensor(symmetry: str) -> CartesianTensor:
 
 
 def _coupled(rank: int) -> dict[int, Tensor]:
-    """Orthonormal basis of all tensors of a rank: degree → ``[copies, m, 3, 3 …]``, by successive coupling."""
+    """Orthonormal basis of tensors of a rank, coupled one by one: degree → ``[copies, m, 3, 3 …]``."""
     vector = torch.eye(3, dtype=torch.float64)[[1, 2, 0]]
     basis = {1: vector.unsqueeze(0)} if rank else {}
     for _ in range(1, rank):
@@ -115,12 +117,11 @@ def _coupled(rank: int) -> dict[int, Tensor]:
 
 
 def _symmetric_copies(copies: Tensor, generators: list[tuple[int, tuple[int, ...]]]) -> Tensor:
-    """Orthonormal copies of one degree that have the symmetry: Gram–Schmidt on the projected multiplicities."""
-    n, dim = copies.shape[:2]
+    """Orthonormal copies of one degree that have the symmetry: Gram–Schmidt on projected multiplicities."""
+    dim = copies.shape[1]
     group = _group(copies.ndim - 2, generators)
-    projected = sum(sign * copies.permute(0, 1, *(2 + i for i in order)) for order, sign in group) / len(
-        group
-    )
+    turned = [sign * copies.permute(0, 1, *(2 + i for i in order)) for order, sign in group]
+    projected = torch.stack(turned).mean(0)
     # P commutes with rotations, so ⟨p m|P|q m⟩ = A_pq for every m (Schur); A is a projector on the copies.
     A = (copies.flatten(1) @ projected.flatten(1).mT) / dim
     kept: list[Tensor] = []

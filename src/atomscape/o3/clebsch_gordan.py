@@ -1,25 +1,27 @@
 """Real Clebsch–Gordan coefficients, exact to float64.
 
-In the complex basis (Condon–Shortley) a coefficient is a signed root of a rational number,
+In the complex basis (Condon–Shortley) a coefficient is a signed root of a rational number. With
+n = l₁+l₂−l₃ and binomials (a|b), Racah's formula is
 
-    ⟨l₁μ₁ l₂μ₂|l₃μ₃⟩ = S √( C(2l₁, n) C(2l₂, n) / [C(l₁+l₂+l₃+1, n) C(2l₁, l₁−μ₁) C(2l₂, l₂−μ₂) C(2l₃, l₃−μ₃)] ),
-    S = Σ_k (−1)^k C(n, k) C(2l₁−n, l₁−μ₁−k) C(2l₂−n, l₂+μ₂−k),      n = l₁+l₂−l₃,
+    ⟨l₁μ₁ l₂μ₂|l₃μ₃⟩ = S √( (2l₁|n)(2l₂|n) / [(l₁+l₂+l₃+1|n)(2l₁|l₁−μ₁)(2l₂|l₂−μ₂)(2l₃|l₃−μ₃)] ),
+    S = Σ_k (−1)^k (n|k) (2l₁−n|l₁−μ₁−k) (2l₂−n|l₂+μ₂−k).
 
-(Racah's formula written with binomials C(a, b)). The real harmonics are Y_m = Σ_μ U_mμ Y^μ with one or two terms,
+The real harmonics are Y_m = Σ_μ U_mμ Y^μ with one or two terms,
 
     m > 0: ((−1)^m Y^m + Y^−m)/√2,     m = 0: Y⁰,     m < 0: i (Y^m − (−1)^m Y^−m)/√2,
 
 so that a real coefficient is a sum of at most two complex ones of equal size: it, too, is a signed root of a
 rational number. It is computed in integers and rounded once.
 
-Sign rule: C = i^(l₁+l₂−l₃) U₁ U₂ U₃* ⟨l₁μ₁ l₂μ₂|l₃μ₃⟩. It makes all coefficients real, C(l,0,l) = C(0,l,l) = 1,
-C(1,1,0) = δ/√3, C(1,1,1) = ε/√2 (the right-handed cross product), and for l₁+l₂+l₃ even the product of harmonics has
-a positive coefficient: Σ C Y_l₁ Y_l₂ = +κ Y_l₃. C/√(2l₃+1) is Wigner's 3j symbol in the real basis: unchanged by
-cyclic permutations of (l₁, l₂, l₃) with their axes, multiplied by (−1)^(l₁+l₂+l₃) when two are exchanged.
-e3nn's ``wigner_3j(l1, l2, l3)`` is C/√(2l₃+1) in the same index order (its polar axis is y, a cyclic relabelling).
+Sign rule: C = i^(l₁+l₂−l₃) U₁ U₂ U₃* ⟨l₁μ₁ l₂μ₂|l₃μ₃⟩. It makes all coefficients real,
+C(l,0,l) = C(0,l,l) = 1, C(1,1,0) = δ/√3, C(1,1,1) = ε/√2 (the right-handed cross product), and for l₁+l₂+l₃
+even the product of harmonics has a positive coefficient: Σ C Y_l₁ Y_l₂ = +κ Y_l₃. C/√(2l₃+1) is Wigner's 3j
+symbol in the real basis: unchanged by cyclic permutations of (l₁, l₂, l₃) with their axes, multiplied by
+(−1)^(l₁+l₂+l₃) when two are exchanged. e3nn's ``wigner_3j(l1, l2, l3)`` is C/√(2l₃+1), element by element,
+signs included (its polar axis is y, a cyclic relabelling of x, y, z that leaves the numbers alone).
 
-Degrees up to ``STORED`` are read from ``data/clebsch_gordan.npz``, which ``python -m atomscape.o3.clebsch_gordan``
-writes; higher ones are computed when asked for.
+Degrees up to ``STORED`` are read from ``data/clebsch_gordan.npz``, written by
+``python -m atomscape.o3.clebsch_gordan``; higher ones are computed when asked for.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ def _stored() -> dict[str, np.ndarray]:
 
 
 def derive(l1: int, l2: int, l3: int) -> tuple[np.ndarray, np.ndarray]:
-    """Derive the non-zero coefficients from the algebra: flat indices into [m₁, m₂, m₃] and float64 values."""
+    """Derive the non-zero coefficients from the algebra: flat indices into [m₁, m₂, m₃], and values."""
     index, value = [], []
     for m1 in range(-l1, l1 + 1):
         for m2 in range(-l2, l2 + 1):
@@ -129,7 +131,7 @@ def _phase(m: int, mu: int) -> int:
 
 
 def _complex(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> tuple[int, int, int]:
-    """Sign, and numerator and denominator of the square, of ⟨l₁m₁ l₂m₂|l₃m₃⟩ (see the module's first lines)."""
+    """Sign of ⟨l₁m₁ l₂m₂|l₃m₃⟩, and numerator and denominator of its square, by Racah's formula."""
     n = l1 + l2 - l3
     terms = range(max(0, l1 - m1 - (2 * l1 - n), l2 + m2 - (2 * l2 - n)), min(n, l1 - m1, l2 + m2) + 1)
     s = sum(
@@ -160,7 +162,7 @@ def triangles(l_max: int) -> Iterator[tuple[int, int, int]]:
 
 
 def table(l_max: int) -> dict[str, np.ndarray]:
-    """Derive the content of the data file: ``degrees`` [n, 3], ``start`` [n+1], and ``index``, ``value`` end to end."""
+    """Derive the data file: ``degrees`` [n, 3], and ``index`` and ``value`` cut at ``start`` [n+1]."""
     degrees = list(triangles(l_max))
     parts = [derive(*ls) for ls in degrees]
     return {
@@ -174,5 +176,5 @@ def table(l_max: int) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     path = Path(__file__).parent / "data" / _FILE
     path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(path, **table(STORED))
+    np.savez_compressed(path, allow_pickle=False, **table(STORED))
     print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")

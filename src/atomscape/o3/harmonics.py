@@ -1,8 +1,8 @@
 """Real spherical and solid harmonics of any degree, by recursion in Cartesian coordinates.
 
-Convention: polar axis z; index ``l*l + l + m`` with m = −l … l; no Condon–Shortley phase; 'component' normalisation,
-Σ_m Y_lm² = 2l+1, that is Y₀₀ = 1 and Y₁ = √3 (y, z, x). The solid harmonic is S_lm(r) = |r|^l Y_lm(r/|r|), a homogeneous
-polynomial: exact derivatives of every order, nothing singular at the origin.
+Convention: polar axis z; index ``l*l + l + m`` with m = −l … l; no Condon–Shortley phase; 'component'
+normalisation, Σ_m Y_lm² = 2l+1, that is Y₀₀ = 1 and Y₁ = √3 (y, z, x). The solid harmonic is S_lm(r) = |r|^l
+Y_lm(r/|r|), a homogeneous polynomial: exact derivatives of every order, nothing singular at the origin.
 
 With A_m + iB_m = (x + iy)^m and monic polynomials p in z and r² (associated Legendre, r-homogeneous),
 

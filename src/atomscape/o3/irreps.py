@@ -1,9 +1,10 @@
 """Irreducible representations of O(3): names, parsing, direct sums and tensor products.
 
-An irrep of O(3) is a degree l = 0, 1, 2 … and a parity p = ±1 (even ``e``, odd ``o``) under inversion: ``0e`` is a
-scalar, ``0o`` a pseudoscalar, ``1o`` a vector, ``1e`` an axial vector, ``2e`` a symmetric traceless tensor.
-A representation is a direct sum of irreps with multiplicities, written ``16x0e+8x1o`` as e3nn writes it. In a flat
-vector the blocks follow one another; within a block the multiplicity is the slow index, the order m the fast one.
+An irrep of O(3) is a degree l = 0, 1, 2 … and a parity p = ±1 (even ``e``, odd ``o``) under inversion:
+``0e`` is a scalar, ``0o`` a pseudoscalar, ``1o`` a vector, ``1e`` an axial vector, ``2e`` a symmetric traceless tensor.
+A representation is a direct sum of irreps with multiplicities, written ``16x0e+8x1o`` as e3nn writes it. In a
+flat vector the blocks follow one another; within a block the multiplicity is the slow index, the order m the
+fast one.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from typing import TypeAlias
 
 _IRREP = re.compile(r"\s*(\d+)\s*([eoy])\s*")
 _BLOCK = re.compile(r"\s*(?:(\d+)\s*x)?\s*(\d+\s*[eoy])\s*")
-_PARITY = {"e": 1, "o": -1}
 
 
 class Irrep(tuple[int, int]):
     """One irrep ``(l, p)``: ``Irrep("1o")``, ``Irrep(1, -1)`` and ``Irrep((1, -1))`` are the same.
 
-    The letter ``y`` stands for the natural parity (−1)^l of spherical harmonics. Sorting puts the natural parity
-    first: 0e < 0o < 1o < 1e < 2e < 2o (as e3nn).
+    The letter ``y`` stands for the natural parity (−1)^l of spherical harmonics. Sorting puts the natural
+    parity first: 0e < 0o < 1o < 1e < 2e < 2o (as e3nn).
 
     Raises
     ------
@@ -34,7 +34,7 @@ class Irrep(tuple[int, int]):
     def __new__(cls, l: str | int | tuple[int, int], p: int | None = None) -> Irrep:
         if isinstance(l, str):
             l, p = _parse_irrep(l)
-        elif isinstance(l, tuple):
+        if isinstance(l, tuple):
             l, p = l
         if p is None:
             raise ValueError(
@@ -47,7 +47,7 @@ class Irrep(tuple[int, int]):
         return super().__new__(cls, (int(l), int(p)))
 
     @property
-    def l(self) -> int:
+    def l(self) -> int:  # noqa: E743
         """Degree."""
         return self[0]
 
@@ -98,9 +98,9 @@ BlockLike: TypeAlias = "str | Irrep | tuple[int, str | tuple[int, int]]"
 class Irreps(tuple[tuple[int, Irrep], ...]):
     """A direct sum of irreps: an immutable sequence of ``(multiplicity, Irrep)``.
 
-    Made from text (``"16x0e+8x1o"``, ``"0e+2e"``, ``""``), from an :class:`Irrep`, or from a sequence of blocks
-    ``(16, "0e")``, ``(16, (0, 1))``, ``"8x1o"`` or ``Irrep("1o")``. ``a + b`` is the direct sum, ``n * a`` n copies,
-    ``a.product(b)`` the tensor product.
+    Made from text (``"16x0e+8x1o"``, ``"0e+2e"``, ``""``), from an :class:`Irrep`, or from a sequence of
+    blocks ``(16, "0e")``, ``(16, (0, 1))``, ``"8x1o"`` or ``Irrep("1o")``. ``a + b`` is the direct sum, ``n *
+    a`` n copies, ``a.product(b)`` the tensor product.
 
     Raises
     ------
@@ -181,7 +181,8 @@ class Irreps(tuple[tuple[int, Irrep], ...]):
     def __mul__(self, n: int) -> Irreps:  # type: ignore[override]
         return Irreps(tuple(self) * n)
 
-    __rmul__ = __mul__
+    def __rmul__(self, n: int) -> Irreps:  # type: ignore[override]
+        return self * n
 
     def __contains__(self, ir: object) -> bool:
         return isinstance(ir, str | tuple) and self.count(ir) > 0  # type: ignore[arg-type]
@@ -200,7 +201,7 @@ def _parse_irrep(text: str) -> tuple[int, int]:
     if found is None:
         raise ValueError(f"cannot read {text!r} as an irrep; write degree and parity, as '0e', '1o', '2e'")
     l = int(found[1])
-    return l, _PARITY.get(found[2], (-1) ** l)
+    return l, {"e": 1, "o": -1, "y": -1 if l % 2 else 1}[found[2]]
 
 
 def _block(block: BlockLike) -> tuple[int, Irrep]:

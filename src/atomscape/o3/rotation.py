@@ -1,8 +1,8 @@
 """Rotations of three-dimensional space: matrices, quaternions, axis and angle, Euler angles, random draws.
 
-All rotations are active and act on column vectors: r ↦ R r (for rows of positions, ``positions @ R.mT``). Angles are
-radians. Quaternions are unit (w, x, y, z), and q and −q are the same rotation. Euler angles follow z-y-z:
-R = R_z(α) R_y(β) R_z(γ), so that R ẑ has polar angles (β, α). Every leading axis is a batch axis.
+All rotations are active and act on column vectors: r ↦ R r (for rows of positions, ``positions @ R.mT``).
+Angles are radians. Quaternions are unit (w, x, y, z), and q and −q are the same rotation. Euler angles follow
+z-y-z: R = R_z(α) R_y(β) R_z(γ), so that R ẑ has polar angles (β, α). Every leading axis is a batch axis.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def matrix_from_quaternion(q: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batc
 def quaternion_from_matrix(R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
     """Unit quaternion (w, x, y, z), w ≥ 0, of a rotation matrix.
 
-    Of the four rows of 4 q qᵀ the one with the largest diagonal is normalised (Shepperd 1978): no loss of digits
-    and no singular derivative at any angle.
+    Of the four rows of 4 q qᵀ the one with the largest diagonal is normalised (Shepperd 1978): no loss of
+    digits and no singular derivative at any angle.
     """
     xx, yy, zz = R.diagonal(dim1=-2, dim2=-1).unbind(-1)
     xw, yw, zw = R[..., 2, 1] - R[..., 1, 2], R[..., 0, 2] - R[..., 2, 0], R[..., 1, 0] - R[..., 0, 1]

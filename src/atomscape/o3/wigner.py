@@ -1,12 +1,13 @@
 """Wigner D matrices in the real basis, for any degree, from rotation matrices.
 
-D_l is defined by Y_l(R r) = D_l(R) Y_l(r), so D_l(R R') = D_l(R) D_l(R') and D_l(Rᵀ) = D_l(R)ᵀ. In degree 1, whose
-order is (y, z, x), it is R itself with rows and columns permuted; higher degrees follow by the coupling of largest
-degree,
+D_l is defined by Y_l(R r) = D_l(R) Y_l(r), so D_l(R R') = D_l(R) D_l(R') and D_l(Rᵀ) = D_l(R)ᵀ. In degree 1,
+whose order is (y, z, x), it is R itself with rows and columns permuted; higher degrees follow by the coupling
+of largest degree,
 
     D_l = Cᵀ (D_{l−1} ⊗ D₁) C,      C = C(l−1, 1, l) with the first two axes as rows,
 
-which is a polynomial in the elements of R: exact, stable (every factor is orthogonal), and differentiable everywhere.
+which is a polynomial in the elements of R: exact, stable (every factor is orthogonal), differentiable
+everywhere.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _YZX = [1, 2, 0]
 def wigner_D(l: int, R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch m n"]:
     """D_l(R) with Y_l(R r) = D_l(R) Y_l(r), for orthogonal R.
 
-    An improper R (determinant −1) gives the matrix of natural parity, D_l(−R) = (−1)^l D_l(R), as the harmonics
-    themselves turn; :func:`irreps_D` knows the parity of each irrep.
+    An improper R (determinant −1) gives the matrix of natural parity, D_l(−R) = (−1)^l D_l(R), as the
+    harmonics themselves turn; :func:`irreps_D` knows the parity of each irrep.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def wigner_D(l: int, R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch m 
 
 
 def wigner_D_all(l_max: int, R: Float[Tensor, "*batch 3 3"]) -> list[Tensor]:
-    """D_0 … D_l_max of the same rotations, each ``[*batch, 2l+1, 2l+1]``; costs as much as the last one alone."""
+    """D_0 … D_l_max of the same rotations, each ``[*batch, 2l+1, 2l+1]``; costs no more than the last."""
     D = [torch.ones_like(R[..., :1, :1]), R[..., _YZX, :][..., _YZX]]
     for l in range(2, l_max + 1):
         C = clebsch_gordan(l - 1, 1, l).to(R)
@@ -48,7 +49,7 @@ def wigner_D_all(l_max: int, R: Float[Tensor, "*batch 3 3"]) -> list[Tensor]:
 
 
 def irreps_D(irreps: Irreps | Irrep | str, R: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch dim dim"]:
-    """Block-diagonal matrix that rotates a flat vector of these irreps; improper R act with each irrep's parity."""
+    """Block-diagonal matrix that turns flat vectors of these irreps; improper R act with their parities."""
     irreps = Irreps(irreps)
     if not irreps.num_irreps:
         return R.new_zeros(*R.shape[:-2], 0, 0)
