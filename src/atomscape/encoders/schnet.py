@@ -1,6 +1,9 @@
-"""SchNet (Schütt et al. 2017, arXiv:1706.08566): continuous-filter convolution on scalars, the plain baseline.
+"""SchNet (Schütt et al. 2017, arXiv:1706.08566): continuous-filter convolution on scalars, as baseline.
 
-    x_i ← x_i + W₂ ssp(W₁ Σ_j (W_in x_j) ∘ F(r_ij)),   F(r) = f_cut(r) · V₂ ssp(V₁ gaussians(r)),   ssp = ln(½eˣ + ½)
+Equations, for features x of atoms and distances r::
+
+    x_i ← x_i + W₂ ssp(W₁ Σ_j (W_in x_j) ∘ F(r_ij))
+    F(r) = f_cut(r) · V₂ ssp(V₁ gaussians(r)),   ssp(x) = ln(½eˣ + ½)
 """
 
 from __future__ import annotations

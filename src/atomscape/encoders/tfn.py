@@ -2,9 +2,9 @@
 
 Per layer, with features h[a, lm, c], messages m and edges ij:
 
-    m_i = (1/n̄) Σ_j Σ_paths R_path(r_ij) · (W_in h_j ⊗ Y(r̂_ij))       convolution, eq. 4–5; n̄ average neighbours
-    u   = W_out m_i + W_skip h_i                                        self-interaction, eq. 6
-    h_i ← h_i + gate(u)                                                 nonlinearity, residual
+    m_i = (1/n̄) Σ_j Σ_paths R_path(r_ij) · (W_in h_j ⊗ Y(r̂_ij))   convolution, eq. 4–5; n̄ mean neighbours
+    u   = W_out m_i + W_skip h_i                                    self-interaction, eq. 6
+    h_i ← h_i + gate(u)                                             nonlinearity, residual
 
 R is a small network on Bessel functions that goes to zero, with two derivatives, at the cutoff. Parity is
 natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
@@ -64,7 +63,9 @@ class Layer(nn.Module):
 
     def forward(self, h: Float[Tensor, "atoms lm channels"], e: Edges) -> Float[Tensor, "atoms lm channels"]:
         """One layer; the first one takes scalars only and returns all degrees."""
-        m = convolution(self.before(h), e.harmonics, self.radial(e.radial), e.centre, e.neighbour, self.coupling)
+        m = convolution(
+            self.before(h), e.harmonics, self.radial(e.radial), e.centre, e.neighbour, self.coupling
+        )
         u = self.after(m / self.norm) + self._widen(self.skip(h))
         return self._widen(h) + self.gate(u)
 

@@ -32,7 +32,9 @@ class AtomScalarHead(nn.Module):
     def __init__(self, config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> None:
         super().__init__()
         if any(p.per != "atom" or p.shape for p in properties):
-            raise ValueError(f"head 'atom_scalar' gives scalars per atom; asked for {[p.name for p in properties]}")
+            raise ValueError(
+                f"head 'atom_scalar' gives scalars per atom; asked for {[p.name for p in properties]}"
+            )
         self.config, self.provides = config, properties
         features = sum(mul for mul, _ in irreps)
         self.net = nn.Sequential(

@@ -34,7 +34,7 @@ class Config(BaseModel):
 
 
 class ScalarHead(nn.Module):
-    """Reads the invariants of the embedding; ``references``, ``scale`` and ``shift`` are fitted, not trained."""
+    """Reads the invariants of the embedding; ``references``, ``scale``, ``shift`` are fitted, not trained."""
 
     references: Float[Tensor, " elements"]
     scale: Float[Tensor, ""]
@@ -43,12 +43,16 @@ class ScalarHead(nn.Module):
     def __init__(self, config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> None:
         super().__init__()
         if len(properties) != 1 or properties[0].per != "structure" or properties[0].shape:
-            raise ValueError(f"head 'scalar' gives one scalar per structure; asked for {[p.name for p in properties]}")
+            raise ValueError(
+                f"head 'scalar' gives one scalar per structure; asked for {[p.name for p in properties]}"
+            )
         self.config, self.provides = config, properties
         self.pooling = config.pooling or ("sum" if properties[0].extensive else "mean")
         features = sum(mul for mul, _ in irreps)
         outputs = 2 if self.pooling == "attention" else 1
-        self.net = nn.Sequential(nn.Linear(features, config.hidden), nn.SiLU(), nn.Linear(config.hidden, outputs))
+        self.net = nn.Sequential(
+            nn.Linear(features, config.hidden), nn.SiLU(), nn.Linear(config.hidden, outputs)
+        )
         self.register_buffer("references", torch.zeros(N_ELEMENTS, dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("shift", torch.zeros((), dtype=torch.float64))

@@ -19,19 +19,20 @@ class Edges(NamedTuple):
     centre: Int[Tensor, " edges"]
     neighbour: Int[Tensor, " edges"]
     harmonics: Float[Tensor, "edges lm"]
-    radial: Float[Tensor, "edges basis"]  # basis functions times cutoff: zero, with two derivatives, at the cutoff
+    radial: Float[
+        Tensor, "edges basis"
+    ]  # basis functions times cutoff: zero, with two derivatives, at the cutoff
 
 
 def edges(graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.dtype) -> Edges:
     """Harmonics Y(r̂) and cut-off Bessel functions of each edge; edges beyond ``cutoff`` contribute zero.
 
-    Vectors and their lengths are computed in the precision of the positions (float64) and cast afterwards.
+    Vectors are computed in the precision of the positions (float64) and cast to the network's afterwards.
     """
-    vectors = graph.vectors
+    vectors = graph.vectors.to(dtype)
     r = lengths(vectors)
     radial = bessel_basis(r, cutoff, n_radial) * polynomial_cutoff(r, cutoff).unsqueeze(-1)
-    harmonics = spherical_harmonics(vectors.to(dtype), l_max)
-    return Edges(graph.centre, graph.neighbour, harmonics, radial.to(dtype))
+    return Edges(graph.centre, graph.neighbour, spherical_harmonics(vectors, l_max), radial)
 
 
 class RadialNetwork(nn.Module):

@@ -47,7 +47,7 @@ class Embedding:
         found = [k for k in self.blocks if k[0] == l and parity in (None, k[1])]
         if len(found) != 1:
             raise KeyError(
-                f"degree l={l}, parity={parity}: {len(found)} blocks fit; this embedding has {sorted(self.blocks)}"
+                f"degree l={l}, parity={parity}: {len(found)} blocks fit; there are {sorted(self.blocks)}"
             )
         return self.blocks[found[0]]
 

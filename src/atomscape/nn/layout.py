@@ -1,4 +1,4 @@
-"""Feature layout of the networks: ``[atoms, lm, channels]``, and its translation into a labelled embedding."""
+"""Feature layout of the networks, ``[atoms, lm, channels]``, and its labelled form, the embedding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atomscape.shapes import Float, Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """Degrees 0 … l_max, the same number of channels for each; one or two runs of ``lm`` (see ops.convolution)."""
+    """Degrees 0 … l_max with equal channels; one or two runs of ``lm`` (see ops.convolution)."""
 
     l_max: int
     parity: Parity = "natural"

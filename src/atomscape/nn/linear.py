@@ -15,7 +15,9 @@ class SelfInteraction(nn.Module):
     def __init__(self, layout: Layout, channels_in: int, channels_out: int, bias: bool = False) -> None:
         super().__init__()
         self.layout = layout
-        self.weight = nn.Parameter(torch.randn(len(layout.keys), channels_in, channels_out) / channels_in**0.5)
+        self.weight = nn.Parameter(
+            torch.randn(len(layout.keys), channels_in, channels_out) / channels_in**0.5
+        )
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
 
     def forward(self, x: Float[Tensor, "atoms lm channels_in"]) -> Float[Tensor, "atoms lm channels_out"]:

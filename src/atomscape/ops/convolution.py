@@ -1,6 +1,7 @@
 """Equivariant convolution on a graph (Thomas et al. 2018, Tensor field networks, eq. 4 and 5).
 
-    out[i, l3 m3, c] = Σ_{j ∈ N(i)} Σ_paths w[ij, path, c] Σ_{m1 m2} C(l1 m1, l2 m2; l3 m3) Y_{l2 m2}(ij) x[j, l1 m1, c]
+    out[i, l3 m3, c] = Σ_{j ∈ N(i)} Σ_paths w[ij, path, c] (x[j, l1, c] ⊗ Y_{l2}(ij))_{l3 m3}
+    (x ⊗ Y)_{l3 m3}  = Σ_{m1 m2} C(l1 m1, l2 m2; l3 m3) x_{m1} Y_{m2}
 
 It is linear in each of features ``x``, harmonics ``Y`` and radial weights ``w``. A path couples
 (l1 of the neighbour) ⊗ (l2 of the edge) → l3; channels never mix.
@@ -57,7 +58,9 @@ class Coupling:
         if self.pseudo_in and self.parity != "both":
             raise ValueError(f"pseudo_in needs parity='both'; given parity={self.parity!r}")
         if min(self.l_in, self.l_edge, self.l_out) < 0:
-            raise ValueError(f"degrees must be ≥ 0; given l_in={self.l_in}, l_edge={self.l_edge}, l_out={self.l_out}")
+            raise ValueError(
+                f"degrees must be ≥ 0; given l_in={self.l_in}, l_edge={self.l_edge}, l_out={self.l_out}"
+            )
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -66,7 +69,7 @@ class Coupling:
         for run_out in range(self.runs_out):
             for l3 in range(self.l_out + 1):
                 for run_in in range(1 + self.pseudo_in):
-                    found += [p for p in self._into(l3, run_in, run_out)]
+                    found += self._into(l3, run_in, run_out)
         return tuple(found)
 
     def _into(self, l3: int, run_in: int, run_out: int) -> list[Path]:
@@ -96,39 +99,34 @@ class Coupling:
         return self.runs_out * (self.l_out + 1) ** 2
 
 
-class _Tables(NamedTuple):
-    """Constants of a coupling: ``M = Y @ dense`` holds, for each output block, a [2l3+1, rows] matrix."""
+class _Block(NamedTuple):
+    """One output block: its 2l3+1 orders, and (input block, path) of each of its paths."""
 
-    dense: Tensor  # [lm_edge, Σ_blocks (2l3+1)·rows]
-    blocks: tuple[tuple[int, int, int], ...]  # (2l3+1, first row, rows) for each output block
-    feature: Tensor  # [rows] lm of the features that each row reads
-    path: Tensor  # [rows] path whose weight each row takes
+    size: int
+    rows: int
+    terms: tuple[tuple[int, int], ...]
 
 
 @lru_cache(maxsize=256)
-def _tables(coupling: Coupling, dtype: torch.dtype, device: torch.device) -> _Tables:
-    columns, blocks, feature, path = [], [], [], []
-    numbered = list(enumerate(coupling.paths))
+def _tables(
+    coupling: Coupling, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, tuple[_Block, ...]]:
+    """Constant [lm_edge, Σ_blocks (2l3+1)·rows] that turns Y into the matrices M, and the blocks' terms."""
+    columns, blocks = [], []
     for run_out in range(coupling.runs_out):
         for l3 in range(coupling.l_out + 1):
-            into = [(n, p) for n, p in numbered if (p.l3, p.run_out) == (l3, run_out)]
-            first = len(feature)
-            dense = torch.zeros((coupling.l_edge + 1) ** 2, 2 * l3 + 1, sum(2 * p.l1 + 1 for _, p in into), dtype=torch.float64)
-            for n, p in into:
-                row = len(feature) - first
+            into = [(n, p) for n, p in enumerate(coupling.paths) if (p.l3, p.run_out) == (l3, run_out)]
+            rows = sum(2 * p.l1 + 1 for _, p in into)
+            dense = torch.zeros((coupling.l_edge + 1) ** 2, 2 * l3 + 1, rows, dtype=torch.float64)
+            row = 0
+            for _, p in into:
                 c = clebsch_gordan(p.l1, p.l2, l3).permute(1, 2, 0) / len(into) ** 0.5
                 dense[p.l2**2 : (p.l2 + 1) ** 2, :, row : row + 2 * p.l1 + 1] = c
-                start = p.run_in * (coupling.l_in + 1) ** 2 + p.l1**2
-                feature += range(start, start + 2 * p.l1 + 1)
-                path += [n] * (2 * p.l1 + 1)
+                row += 2 * p.l1 + 1
             columns.append(dense.flatten(1))
-            blocks.append((2 * l3 + 1, first, len(feature) - first))
-    return _Tables(
-        torch.cat(columns, 1).to(device=device, dtype=dtype),
-        tuple(blocks),
-        torch.tensor(feature, device=device),
-        torch.tensor(path, device=device),
-    )
+            terms = tuple((p.run_in * (coupling.l_in + 1) + p.l1, n) for n, p in into)
+            blocks.append(_Block(2 * l3 + 1, rows, terms))
+    return torch.cat(columns, 1).to(device=device, dtype=dtype), tuple(blocks)
 
 
 @Op
@@ -147,12 +145,16 @@ def convolution(
     product. Each output block is divided by √(number of its paths), so that unit-variance features and
     weights give unit-variance messages.
     """
-    t = _tables(coupling, x.dtype, x.device)
-    weighted = x[neighbour].index_select(1, t.feature) * w.index_select(1, t.path)
-    M = Y @ t.dense
-    out, column = [], 0
-    for size, first, rows in t.blocks:
-        m = M[:, column : column + size * rows].unflatten(1, (size, rows))
-        out.append(torch.bmm(m, weighted[:, first : first + rows]))
-        column += size * rows
+    dense, blocks = _tables(coupling, x.dtype, x.device)
+    degrees = list(range(coupling.l_in + 1)) * (1 + coupling.pseudo_in)
+    features = x.index_select(0, neighbour).split([2 * l + 1 for l in degrees], 1)
+    weights = w.split(1, 1)
+    matrices = (Y @ dense).split([b.size * b.rows for b in blocks], 1)
+    out = []
+    for block, M in zip(blocks, matrices, strict=True):
+        if not block.terms:
+            out.append(x.new_zeros(len(neighbour), block.size, x.shape[2]))
+            continue
+        weighted = torch.cat([features[i] * weights[path] for i, path in block.terms], 1)
+        out.append(torch.bmm(M.unflatten(1, (block.size, block.rows)), weighted))
     return segment_sum(torch.cat(out, 1), centre, x.shape[0])

@@ -1,4 +1,4 @@
-"""Real solid and spherical harmonics as operations with back-ends; the reference is the recursion of floor 1."""
+"""Real solid and spherical harmonics as operations; the reference is the recursion of floor 1."""
 
 from __future__ import annotations
 

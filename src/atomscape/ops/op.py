@@ -78,8 +78,14 @@ class Op:
         forced = _forced.get(self.name)
         if forced is not None:
             if reasons.get(forced) is not None:
-                raise RuntimeError(f"{self.name}: the forced back-end {forced!r} cannot serve: {reasons[forced]}")
-            return Explanation(self.name, forced, {n: why or "another was forced" for n, why in reasons.items() if n != forced})
+                raise RuntimeError(
+                    f"{self.name}: the forced back-end {forced!r} cannot serve: {reasons[forced]}"
+                )
+            return Explanation(
+                self.name,
+                forced,
+                {n: why or "another was forced" for n, why in reasons.items() if n != forced},
+            )
         able = [name for name, why in reasons.items() if why is None]
         chosen = able[0] if able else REFERENCE
         declined = {n: why or f"{chosen} comes first" for n, why in reasons.items() if n != chosen}
@@ -96,7 +102,9 @@ class Op:
         """
         known = [REFERENCE, *self.backends]
         if backend not in known:
-            raise LookupError(f"{self.name} has no back-end {backend!r}{suggest(backend, known)} Known: {', '.join(known)}.")
+            raise LookupError(
+                f"{self.name} has no back-end {backend!r}{suggest(backend, known)} Known: {', '.join(known)}."
+            )
         before = _forced.get(self.name)
         _forced[self.name] = backend
         try:

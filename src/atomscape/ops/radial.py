@@ -13,7 +13,9 @@ def lengths(vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, " edges"]:
     """Lengths of edge vectors; a zero vector has length 0 and gradient 0 instead of NaN."""
     square = vectors.square().sum(-1)
     zero = square == 0
-    return torch.where(zero, torch.zeros_like(square), torch.where(zero, torch.ones_like(square), square).sqrt())
+    return torch.where(
+        zero, torch.zeros_like(square), torch.where(zero, torch.ones_like(square), square).sqrt()
+    )
 
 
 @Op

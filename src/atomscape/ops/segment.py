@@ -7,12 +7,16 @@ from atomscape.shapes import Float, Int, Tensor
 
 
 @Op
-def segment_sum(values: Float[Tensor, "rows *rest"], index: Int[Tensor, " rows"], size: int) -> Float[Tensor, "size *rest"]:
+def segment_sum(
+    values: Float[Tensor, "rows *rest"], index: Int[Tensor, " rows"], size: int
+) -> Float[Tensor, "size *rest"]:
     """Sum of the rows of each segment: ``out[i] = Σ_{index[r] = i} values[r]``; empty segments give zero."""
     return values.new_zeros(size, *values.shape[1:]).index_add(0, index, values)
 
 
-def segment_mean(values: Float[Tensor, "rows *rest"], index: Int[Tensor, " rows"], size: int) -> Float[Tensor, "size *rest"]:
+def segment_mean(
+    values: Float[Tensor, "rows *rest"], index: Int[Tensor, " rows"], size: int
+) -> Float[Tensor, "size *rest"]:
     """Mean of the rows of each segment; empty segments give zero."""
     count = index.new_zeros(size).index_add(0, index, index.new_ones(len(index))).clamp(min=1)
     total = segment_sum(values, index, size)
