@@ -1,4 +1,4 @@
-"""How the documentation is built: ``make docs``. Nothing is loaded from a network, neither here nor by a reader."""
+"""How the documentation is built: ``make docs``. Nothing is loaded from a network, here or later."""
 
 import os
 import sys

@@ -16,10 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "dev,molecules,label,tensorboard"
-# Chosen by hand: torch, because compiled parts are measured with it; soupsieve 4 leaves out Python 3.11.0 to 3.11.4.
+# Chosen by hand: torch, with which speed is measured; soupsieve, whose 4.1 wants Python 3.11.5.
 CHOSEN = {"torch": "2.13.0", "soupsieve": "2.8"}
 HEADER = """\
-# Versions that demo, tests, docs and development run with, on Python 3.11 to 3.13. Made by `make constraints`.
+# Versions that demo, tests, docs and development run with, Python 3.11 to 3.13. Made by `make constraints`.
 # `torch==2.13.0` is also met by a local CPU build (2.13.0+cpu) where one is offered to pip.
 """
 
@@ -30,7 +30,18 @@ def resolve(folder: Path) -> dict[str, str]:
     chosen.write_text("".join(f"{name}=={version}\n" for name, version in CHOSEN.items()))
     venv.create(folder / "venv", with_pip=True)
     report = folder / "report.json"
-    command = ["-m", "pip", "install", "--quiet", "--dry-run", "--report", report, "-c", chosen, f"{ROOT}[{EXTRAS}]"]
+    command = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--dry-run",
+        "--report",
+        report,
+        "-c",
+        chosen,
+        f"{ROOT}[{EXTRAS}]",
+    ]
     subprocess.run([folder / "venv/bin/python", *command], check=True)
     found = (item["metadata"] for item in json.loads(report.read_text())["install"])
     return {m["name"].lower().replace("_", "-"): m["version"].partition("+")[0] for m in found}
@@ -43,7 +54,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pins = resolve(Path(folder))
     # The package itself, and what only a CUDA build of torch brings (torch pins those itself).
-    pins = {k: v for k, v in pins.items() if k not in ("atomscape", "triton") and not k.startswith(("nvidia-", "cuda-"))}
+    pins = {
+        k: v
+        for k, v in pins.items()
+        if k not in ("atomscape", "triton") and not k.startswith(("nvidia-", "cuda-"))
+    }
     rest = sorted(k for k in pins if k != "torch")
     text = HEADER + "".join(f"{name}=={pins[name]}\n" for name in ["torch", *rest])
     (ROOT / "constraints.txt").write_text(text)

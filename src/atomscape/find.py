@@ -31,8 +31,8 @@ def find(kind: str, name: str) -> ModuleType:
     Raises
     ------
     LookupError
-        No plug-in has that name; the message lists those that exist and the nearest spelling. Or a dotted path
-        leads to no module.
+        No plug-in has that name, or a dotted path leads to no module; the message lists those that exist and
+        the nearest spelling.
     """
     names = available(kind)
     if "." in name:
@@ -66,4 +66,6 @@ def _files(kind: str) -> set[str]:
 
 def _check(kind: str) -> None:
     if kind not in KINDS:
-        raise LookupError(f"no kind of plug-in called {kind!r}{suggest(kind, KINDS)} Known: {', '.join(KINDS)}.")
+        raise LookupError(
+            f"no kind of plug-in called {kind!r}{suggest(kind, KINDS)} Known: {', '.join(KINDS)}."
+        )

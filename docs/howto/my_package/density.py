@@ -1,4 +1,4 @@
-"""Neighbour density (after Bartók et al. 2013, arXiv:1209.3140, eq. 21): one convolution with learned radial parts.
+"""Neighbour density, after Bartók et al. 2013 (arXiv:1209.3140, eq. 21), with learned radial functions.
 
 h[a, lm, c] = δ_l0 S[Z_a, c] + Σ_{b ∈ N(a)} S[Z_b, c] Σ_n W[n, c] B_n(r_ab) Y_lm(r̂_ab)
 """

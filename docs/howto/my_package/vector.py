@@ -18,7 +18,7 @@ from atomscape.shapes import Float, Tensor
 
 
 class Config(BaseModel):
-    """This head has nothing to choose."""
+    """Nothing to choose."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
