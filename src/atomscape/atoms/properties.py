@@ -1,7 +1,7 @@
 """The vocabulary of properties: losses, heads, units, symmetry tests, plots and readers all read it.
 
 A property says in which unit its values are kept, whether they belong to atoms or to structures, how they
-turn under rotation and inversion, whether they add up over parts, and which property they are a derivative of.
+turn under rotation and inversion, whether they add up over parts, and whose derivative they are.
 Values are Cartesian inside (a stress is 3×3); the irreps state their content.
 """
 
@@ -41,16 +41,48 @@ PROPERTIES: dict[str, Property] = {
     for p in (
         _p("energy", "eV", "structure", _SCALAR, True, "potential energy of the structure"),
         _p("forces", "eV/Å", "atom", _VECTOR, False, "−∂E/∂positions", "energy", (3,)),
-        _p("stress", "eV/Å³", "structure", _SYMMETRIC, False, "(1/V) ∂E/∂strain, tension positive", "energy", (3, 3)),
+        _p(
+            "stress",
+            "eV/Å³",
+            "structure",
+            _SYMMETRIC,
+            False,
+            "(1/V) ∂E/∂strain, tension positive",
+            "energy",
+            (3, 3),
+        ),
         _p("formation_energy", "eV/atom", "structure", _SCALAR, False, "formation energy per atom"),
-        _p("energy_above_hull", "eV/atom", "structure", _SCALAR, False, "distance to the convex hull per atom"),
+        _p(
+            "energy_above_hull",
+            "eV/atom",
+            "structure",
+            _SCALAR,
+            False,
+            "distance to the convex hull per atom",
+        ),
         _p("gap", "eV", "structure", _SCALAR, False, "HOMO–LUMO or band gap"),
         _p("homo", "eV", "structure", _SCALAR, False, "energy of the highest occupied orbital"),
         _p("lumo", "eV", "structure", _SCALAR, False, "energy of the lowest unoccupied orbital"),
         _p("dipole", "e·Å", "structure", _VECTOR, True, "electric dipole moment", None, (3,)),
         _p("dipole_norm", "e·Å", "structure", _SCALAR, False, "magnitude of the electric dipole moment"),
-        _p("polarizability", "Å³", "structure", _SYMMETRIC, True, "static polarizability volume", None, (3, 3)),
-        _p("isotropic_polarizability", "Å³", "structure", _SCALAR, True, "a third of the polarizability's trace"),
+        _p(
+            "polarizability",
+            "Å³",
+            "structure",
+            _SYMMETRIC,
+            True,
+            "static polarizability volume",
+            None,
+            (3, 3),
+        ),
+        _p(
+            "isotropic_polarizability",
+            "Å³",
+            "structure",
+            _SCALAR,
+            True,
+            "a third of the polarizability's trace",
+        ),
         _p("electronic_spatial_extent", "Å²", "structure", _SCALAR, True, "⟨r²⟩ of the electron density"),
         _p("zero_point_energy", "eV", "structure", _SCALAR, True, "zero-point vibrational energy"),
         _p("energy_zero_kelvin", "eV", "structure", _SCALAR, True, "internal energy at 0 K, U₀"),
@@ -71,6 +103,8 @@ def property_named(name: str) -> Property | None:
     return PROPERTIES.get(name)
 
 
-def free_property(name: str, per: Literal["atom", "structure"], unit: str = "", extensive: bool = False) -> Property:
+def free_property(
+    name: str, per: Literal["atom", "structure"], unit: str = "", extensive: bool = False
+) -> Property:
     """A scalar property outside the vocabulary, as a user's own column in a file."""
     return Property(name, unit, per, Irreps(_SCALAR), extensive, None, (), "column of the user's file")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 
@@ -71,7 +72,13 @@ class Structures:
         labels = {k: v[atoms if _per_atom(k, v, self) else chosen] for k, v in self.labels.items()}
         ids = tuple(self.ids[i] for i in chosen.tolist()) if self.ids else ()
         return Structures(
-            self.positions[atoms], self.numbers[atoms], self.cell[chosen], self.pbc[chosen], structure, labels, ids
+            self.positions[atoms],
+            self.numbers[atoms],
+            self.cell[chosen],
+            self.pbc[chosen],
+            structure,
+            labels,
+            ids,
         )
 
     def __iter__(self) -> Iterator[Structures]:
@@ -100,7 +107,7 @@ class Structures:
 
         flat = [chemical_symbols[z] for z in self.numbers.tolist()]
         offsets = self.offsets.tolist()
-        return [flat[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+        return [flat[a:b] for a, b in pairwise(offsets)]
 
     def formulas(self) -> list[str]:
         """Formula of each structure in Hill order, for instance ``C2H6O``."""

@@ -1,0 +1,109 @@
+"""Checks on structures: what is wrong is said with the structure, the values found and what would work."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atomscape.atoms.structures import Structures
+
+MAX_NUMBER = 118
+"""Largest atomic number of a known element (oganesson)."""
+
+MIN_HEIGHT = 1e-3
+"""Smallest distance in Å between opposite faces of a periodic cell; anything flatter counts as singular."""
+
+
+def check(structures: Structures, where: str = "") -> None:
+    """Raise a ``ValueError`` that says what is wrong with a batch; return nothing if it is sound.
+
+    Parameters
+    ----------
+    structures
+        The batch to look at.
+    where
+        Where it comes from, for the message: ``"data.xyz"``.
+
+    Raises
+    ------
+    ValueError
+        No structures, a structure without atoms, unknown elements, positions or cells that are not finite,
+        or a periodic cell whose rows are not independent.
+    """
+    prefix = f"{where}: " if where else ""
+    if len(structures) == 0:
+        raise ValueError(f"{prefix}there are no structures; at least one is needed.")
+    counts = structures.counts.cpu().numpy()
+    if (counts == 0).any():
+        raise ValueError(f"{prefix}structure {_first(counts == 0)} has no atoms.")
+    numbers = structures.numbers.cpu().numpy()
+    unknown = (numbers < 1) | (numbers > MAX_NUMBER)
+    if unknown.any():
+        atom = _first(unknown)
+        raise ValueError(
+            f"{prefix}atom {atom} (structure {int(structures.structure[atom])}) has atomic number "
+            f"{numbers[atom]}; known elements have 1 to {MAX_NUMBER}."
+        )
+    x, cell = structures.positions.detach().cpu().numpy(), structures.cell.detach().cpu().numpy()
+    check_cells(x, cell, structures.pbc.cpu().numpy(), counts, prefix)
+
+
+def check_cells(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, counts: np.ndarray, prefix: str = ""
+) -> None:
+    """Check the geometry alone: finite positions, finite cells, independent rows along periodic directions.
+
+    Raises
+    ------
+    ValueError
+        As ``check`` does for positions and cells.
+    """
+    if not np.isfinite(positions).all():
+        atom = _first(~np.isfinite(positions).all(1))
+        structure = int(np.searchsorted(np.cumsum(counts), atom, side="right"))
+        raise ValueError(
+            f"{prefix}atom {atom} (structure {structure}) has position {positions[atom].tolist()}; "
+            "positions must be finite numbers in Å."
+        )
+    if not np.isfinite(cell).all():
+        bad = _first(~np.isfinite(cell).all((1, 2)))
+        raise ValueError(f"{prefix}cell of structure {bad} is {cell[bad].tolist()}; it must be finite (Å).")
+    periodic = np.flatnonzero(pbc.any(1))
+    if len(periodic) == 0:
+        return
+    height = heights(cell[periodic], pbc[periodic])
+    if (height < MIN_HEIGHT).any():
+        bad = periodic[_first((height < MIN_HEIGHT).any(1))]
+        flags = ",".join("T" if p else "F" for p in pbc[bad])
+        rows = (
+            "three independent rows" if pbc[bad].all() else "independent rows along the periodic directions"
+        )
+        raise ValueError(
+            f"{prefix}cell of structure {bad} is singular ({cell[bad].tolist()} Å); "
+            f"periodic structures need {rows} (pbc=[{flags}]). Give the cell, or set pbc to F."
+        )
+
+
+def heights(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """Distance of opposite cell faces [structures, 3] in Å, among periodic directions; infinite along others.
+
+    The height along row k is what is left of it orthogonal to the other periodic rows.
+    """
+    rows = np.where(pbc[..., None], cell.astype(np.float64), 0.0)
+    height = np.full(pbc.shape, np.inf)
+    for k in range(3):
+        others = [m for m in range(3) if m != k]
+        u, rest = rows[:, k], rows[:, others]
+        normal = np.cross(rest[:, 0], rest[:, 1])
+        along, size = np.abs((u * normal).sum(-1)), np.linalg.norm(normal, axis=-1)
+        single = rest.sum(1) * (pbc[:, others].sum(1) == 1)[:, None]
+        length = np.linalg.norm(single, axis=-1)
+        unit = single / np.where(length > 0, length, 1.0)[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            left = np.linalg.norm(u - (u * unit).sum(-1, keepdims=True) * unit, axis=-1)
+            full = np.where(size > 0, along / np.where(size > 0, size, 1.0), 0.0)
+        height[:, k] = np.where(pbc[:, k], np.where(pbc[:, others].all(1), full, left), np.inf)
+    return height
+
+
+def _first(mask: np.ndarray) -> int:
+    return int(np.flatnonzero(mask)[0])
