@@ -1,0 +1,89 @@
+"""Architecture: the JSON description from which a model is built again before its weights are loaded."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from atomscape.atoms.properties import PROPERTIES, Property
+from atomscape.data.card import PropertyRecord
+from atomscape.find import suggest
+from atomscape.learn.config import Objective, PlugIn, RunConfig, Strict
+
+
+class HeadRecord(Strict):
+    """One head: the dataset it serves (or ``"shared"``), what it predicts, and its plug-in."""
+
+    dataset: str
+    property: PropertyRecord
+    head: PlugIn
+
+    @property
+    def key(self) -> str:
+        """Key in the model, ``dataset:property``."""
+        return f"{self.dataset}:{self.property.name}"
+
+
+class Architecture(Strict):
+    """Everything needed to build a model but its weights. Shared heads stand first."""
+
+    encoder: PlugIn
+    heads: tuple[HeadRecord, ...]
+    datasets: tuple[str, ...]
+    derivatives: tuple[str, ...] = ()
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """Dtype of the weights."""
+        return getattr(torch, self.dtype)
+
+
+def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Architecture:
+    """Architecture that serves a config's objectives; ``properties`` describes every property named there.
+
+    Raises
+    ------
+    ValueError
+        Forces or stress without an energy, or a property for which no head fits.
+    """
+    heads, derivatives = [], []
+    for o in config.objectives:
+        p = properties[o.property]
+        if p.derivative_of is not None:
+            if p.derivative_of not in {x.property for x in config.objectives}:
+                raise ValueError(
+                    f"{p.name} are derivatives of the {p.derivative_of}: add an objective for {p.derivative_of} "
+                    "(weight 0 is allowed)"
+                )
+            derivatives.append(p.name)
+            continue
+        record = PropertyRecord.of(p)
+        dataset = "shared" if o.dataset == "all" else o.dataset
+        heads.append(HeadRecord(dataset=dataset, property=record, head=o.head or default_head(o, p)))
+    heads.sort(key=lambda h: h.dataset != "shared")
+    return Architecture(
+        encoder=config.encoder,
+        heads=tuple(heads),
+        datasets=tuple(d.name for d in config.data),
+        derivatives=tuple(dict.fromkeys(derivatives)),
+        dtype=config.dtype,
+    )
+
+
+def default_head(objective: Objective, property: Property) -> PlugIn:
+    """Head that fits a property by its shape.
+
+    Raises
+    ------
+    ValueError
+        The property is not a scalar; its head must be named.
+    """
+    if property.shape:
+        scalars = [p.name for p in PROPERTIES.values() if not p.shape]
+        raise ValueError(
+            f"objective {objective.property!r} has values of shape {property.shape}; no head predicts that by "
+            f"default, name one with `head: {{kind: …}}`{suggest(objective.property, scalars)}"
+        )
+    return PlugIn(kind="scalar" if property.per == "structure" else "atom_scalar")

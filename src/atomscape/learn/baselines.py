@@ -1,0 +1,95 @@
+"""Two baselines that every table shows: the mean of the training part, and linear regression on composition.
+
+    extensive   mean: (mean per atom) · n_atoms        composition: Σ_atoms b[element] + c
+    intensive   mean: mean                             composition: mean over atoms of b[element], + c
+    per atom    mean: mean                             composition: mean of the element
+
+Vectors and tensors are predicted by their mean; a composition says nothing about a direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
+from atomscape.learn.metrics import Errors, Metric
+from atomscape.learn.objectives import rows_of
+from atomscape.learn.prepare import PARTS, Prepared
+from atomscape.shapes import Float, Tensor
+
+Predictor = Callable[[Structures], Tensor]
+NAMES = ("mean", "composition")
+
+
+def baselines(prepared: Prepared) -> dict[str, dict[str, list[Metric]]]:
+    """Errors of both baselines on each part: baseline → part → rows. Fitted per dataset on its training part."""
+    return {name: {part: _errors(prepared, name, part) for part in PARTS} for name in NAMES}
+
+
+def _errors(prepared: Prepared, baseline: str, part: str) -> list[Metric]:
+    errors = Errors(prepared.stores, prepared.properties.values())
+    for d in range(len(prepared.stores)):
+        train = prepared.structures["train"][prepared.dataset["train"] == d]
+        chosen = prepared.structures[part][prepared.dataset[part] == d]
+        predictions = {}
+        for p in prepared.properties.values():
+            known = _known(p, train)
+            if bool(known.any()):
+                predictions[p.name] = FIT[baseline](p, train, known)(chosen)
+        errors.add(predictions, chosen, torch.full((len(chosen),), d))
+    return errors.metrics()
+
+
+def _known(p: Property, s: Structures) -> Tensor:
+    y = s.labels[p.name]
+    return y.isfinite().flatten(1).all(1) if y.dim() > 1 else y.isfinite()
+
+
+def mean(p: Property, train: Structures, known: Tensor) -> Predictor:
+    """Fit the mean: per atom for extensive properties of structures."""
+    y = train.labels[p.name][known]
+    if p.extensive and p.per == "structure":
+        counts = train.counts[known].to(y.dtype)
+        value = y.sum(0) / counts.sum()
+        return lambda s: s.counts.to(y.dtype).view(-1, *[1] * (y.dim() - 1)) * value
+    value = y.mean(0)
+    everything = torch.ones
+    return lambda s: value.expand(len(rows_of(p, everything(len(s), dtype=torch.bool), s)), *value.shape)
+
+
+def composition(p: Property, train: Structures, known: Tensor) -> Predictor:
+    """Fit linear regression on composition: counts if extensive, fractions if not, with a constant."""
+    if p.shape:
+        return mean(p, train, known)
+    y = train.labels[p.name][known]
+    if p.per == "atom":
+        return _element_means(y, train.numbers[known])
+    elements = train.numbers.unique()
+    x = design(train[known], elements, p.extensive)
+    weights = torch.linalg.lstsq(x, y.unsqueeze(1), driver="gelsd").solution
+    return lambda s: (design(s, elements, p.extensive) @ weights)[:, 0]
+
+
+def _element_means(y: Tensor, numbers: Tensor) -> Predictor:
+    table = torch.full((119,), float(y.mean()), dtype=y.dtype)
+    for z in numbers.unique():
+        table[z] = y[numbers == z].mean()
+    return lambda s: table[s.numbers]
+
+
+def design(s: Structures, elements: Tensor, extensive: bool) -> Float[Tensor, "structures columns"]:
+    """Count (or fraction) of each element, and a column of ones. Elements not listed are left out."""
+    one_hot = (s.numbers.unsqueeze(1) == elements).to(torch.float64)
+    counts = torch.zeros(len(s), len(elements), dtype=torch.float64).index_add_(0, s.structure, one_hot)
+    if not extensive:
+        counts = counts / s.counts.unsqueeze(1)
+    return torch.cat([counts, torch.ones(len(s), 1, dtype=torch.float64)], dim=1)
+
+
+FIT: dict[str, Callable[[Property, Structures, Tensor], Predictor]] = {
+    "mean": mean,
+    "composition": composition,
+}

@@ -1,0 +1,205 @@
+"""RunConfig: everything a training run depends on, as one strict pydantic model and one YAML file.
+
+``RunConfig`` ↔ YAML is a plain dump and load: no code in a config, no interpolation, no hidden defaults. The
+encoder and the heads are plug-ins; their fields are checked by the plug-in's own ``Config``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from atomscape.find import find, suggest
+
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")]
+
+
+def refuse_unknown(given: dict[str, Any], known: list[str]) -> None:
+    """Raise ``ValueError`` that names the first key not in ``known`` and the nearest that is."""
+    for key in given:
+        if key not in known:
+            raise ValueError(f"unknown key {key!r}{suggest(str(key), known)} Known: {', '.join(known)}.")
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and says which key was probably meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys_only(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            refuse_unknown(given, list(cls.model_fields))
+        return given
+
+
+class PlugIn(BaseModel):
+    """``kind`` names the plug-in; the other keys are the fields of that plug-in's own ``Config``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Fields other than ``kind``."""
+        return dict(self.model_extra or {})
+
+
+class RandomSplit(Strict):
+    """Random split; parts are fractions (< 1) or counts. ``test`` left out takes what remains."""
+
+    kind: Literal["random"] = "random"
+    train: float = Field(0.8, gt=0)
+    val: float = Field(0.1, gt=0)
+    test: float | None = Field(None, gt=0)
+    seed: int = 0
+
+
+class CompositionSplit(RandomSplit):
+    """As a random split, but all structures of one reduced composition fall in the same part."""
+
+    kind: Literal["composition"] = "composition"  # type: ignore[assignment]
+
+
+class FileSplit(Strict):
+    """Split indices from a JSON file with ``splits: {train, val, test}``."""
+
+    kind: Literal["file"] = "file"
+    path: Path
+
+
+class StoreSplit(Strict):
+    """The split that the dataset itself carries."""
+
+    kind: Literal["store"] = "store"
+
+
+Split = Annotated[RandomSplit | CompositionSplit | FileSplit | StoreSplit, Field(discriminator="kind")]
+
+
+class Dataset(Strict):
+    """One dataset. ``source`` is anything ``data.load`` takes; ``limit`` caps each part of the split."""
+
+    name: Name
+    source: str
+    split: Split = RandomSplit()
+    limit: Count | None = None
+
+
+class Objective(Strict):
+    """One row of the dataset × property table: what is predicted by which head and how it is weighed.
+
+    ``dataset`` is a dataset's name, or ``"all"``: one head shared by all datasets. A property that is a
+    derivative of the energy (forces, stress) has no head of its own. Without ``head`` the one that fits the
+    property is taken. Errors enter the loss divided by the property's scale on the training set (per atom
+    where the property is extensive), so weights compare properties and not units.
+    """
+
+    property: str
+    dataset: str = "all"
+    head: PlugIn | None = None
+    loss: Literal["mae", "mse", "huber"] = "mae"
+    weight: float = Field(1.0, ge=0)
+    references: bool = Field(False, description="fit a value per element for intensive properties too")
+
+
+class Budget(Strict):
+    """How large a batch may grow; the first limit that is reached counts."""
+
+    structures: Count | None = 32
+    atoms: Count | None = None
+    edges: Count | None = None
+
+
+class Training(Strict):
+    """How to optimise: AdamW, linear warm-up, cosine to ~0, averaged weights (EMA) for evaluation."""
+
+    epochs: Count = 100
+    batch: Budget = Budget()
+    learning_rate: float = Field(2e-3, gt=0)
+    final_learning_rate: float = Field(1e-3, ge=0, le=1, description="as a fraction of learning_rate")
+    warm_up: float = Field(0.02, ge=0, lt=1, description="fraction of all steps")
+    weight_decay: float = Field(1e-4, ge=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float | None = Field(10.0, gt=0, description="largest gradient norm")
+    ema: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0 switches it off")
+    patience: Count | None = Field(None, description="evaluations without improvement before stopping")
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    device: Literal["auto", "cpu"] = "auto"
+    threads: Count = 1
+    evaluate_every: Count = Field(1, description="epochs")
+    checkpoint_every: Count = Field(1, description="epochs")
+    checkpoint_seconds: float = Field(120.0, gt=0)
+    cache_gigabytes: float = Field(2.0, ge=0, description="memory for neighbour graphs; beyond it, rebuilt")
+    tensorboard: bool = False
+
+
+class RunConfig(Strict):
+    """A training run. Two runs with equal configs on the same machine and data give the same weights."""
+
+    name: Name = "run"
+    seed: int = 0
+    dtype: Literal["float32", "float64"] = "float32"
+    data: tuple[Dataset, ...] = Field(min_length=1)
+    encoder: PlugIn
+    objectives: tuple[Objective, ...] = Field(min_length=1)
+    training: Training = Training()
+
+    @field_validator("encoder")
+    @classmethod
+    def _encoder_fields(cls, encoder: PlugIn) -> PlugIn:
+        return checked_plug_in("encoders", encoder)
+
+    @field_validator("objectives")
+    @classmethod
+    def _head_fields(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        return tuple(
+            o if o.head is None else o.model_copy(update={"head": checked_plug_in("heads", o.head)})
+            for o in objectives
+        )
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> RunConfig:
+        names = [d.name for d in self.data]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two datasets have the same name: {names}")
+        if {"all", "shared"} & set(names):
+            raise ValueError("a dataset cannot be called 'all' or 'shared': those mean every dataset")
+        rows = [(o.property, o.dataset) for o in self.objectives]
+        for property, dataset in rows:
+            if dataset != "all" and dataset not in names:
+                raise ValueError(
+                    f"objective {property!r}: no dataset called {dataset!r}{suggest(dataset, names)}"
+                )
+            if rows.count((property, dataset)) > 1:
+                raise ValueError(f"objective {property!r} on dataset {dataset!r} is given twice")
+        return self
+
+
+def checked_plug_in(kind: str, plug_in: PlugIn) -> PlugIn:
+    """Check a plug-in's fields with its own ``Config`` and fill in the defaults.
+
+    Raises
+    ------
+    ValueError
+        No such plug-in, an unknown field, or a value of the wrong type.
+    """
+    try:
+        config = find(kind, plug_in.kind).Config
+    except (LookupError, ImportError) as error:
+        raise ValueError(str(error.args[0] if error.args else error)) from None
+    refuse_unknown(plug_in.options, list(config.model_fields))
+    return PlugIn(kind=plug_in.kind, **config(**plug_in.options).model_dump(mode="json"))
+
+
+def readable(error: ValidationError, what: str) -> str:
+    """One line per fault of a pydantic error, with the path of the key as used in overrides."""
+    lines = []
+    for fault in error.errors():
+        path = ".".join(str(p) for p in fault["loc"] if p not in ("random", "composition", "file", "store"))
+        lines.append(f"  {path or 'config'}: {fault['msg'].removeprefix('Value error, ')}")
+    return f"{what} is not a valid run:\n" + "\n".join(lines)

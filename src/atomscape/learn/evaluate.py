@@ -1,0 +1,122 @@
+"""Evaluate a model on data and predict for structures, streaming: memory does not grow with the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.structures import Structures
+from atomscape.data.store import Store
+from atomscape.learn.graphs import GraphSet
+from atomscape.learn.metrics import Errors, Metric
+from atomscape.learn.model import Model
+from atomscape.learn.objectives import Term, term_sums
+from atomscape.shapes import Tensor
+
+_ATOMS = 2048
+
+
+def batches_in_order(counts: Sequence[int] | Tensor | np.ndarray, atoms: int = _ATOMS) -> Iterator[range]:
+    """Consecutive structures, as many as fit ``atoms`` atoms (at least one)."""
+    start, total = 0, 0
+    sizes = [int(c) for c in counts]
+    for i, n in enumerate(sizes):
+        if total + n > atoms and i > start:
+            yield range(start, i)
+            start, total = i, 0
+        total += n
+    if start < len(sizes):
+        yield range(start, len(sizes))
+
+
+def evaluate_graphs(
+    model: Model, graphs: GraphSet, terms: Sequence[Term] = ()
+) -> tuple[list[Metric], dict[str, float]]:
+    """Errors of every property, and the mean of each loss term, over a ``GraphSet``."""
+    errors = Errors(model.architecture.datasets, model.properties.values())
+    sums = [[0.0, 0] for _ in terms]
+    device = next(model.parameters()).device
+    with evaluating(model):
+        for rows in batches_in_order(graphs.counts):
+            graph, dataset = graphs.batch(rows)
+            graph, dataset = graph.to(device), dataset.to(device)
+            predictions = model(graph, dataset)
+            errors.add(predictions, graph.structures, dataset)
+            for total, (value, known) in zip(
+                sums, term_sums(terms, predictions, graph, dataset), strict=True
+            ):
+                total[0] += float(value)
+                total[1] += int(known)
+    return errors.metrics(), {t.name: s / max(n, 1) for t, (s, n) in zip(terms, sums, strict=True)}
+
+
+def evaluate(
+    model: Model,
+    store: Store,
+    rows: Sequence[int] | np.ndarray | str | None = None,
+    dataset: str | None = None,
+) -> list[Metric]:
+    """Errors of a model on a store.
+
+    Parameters
+    ----------
+    rows
+        Structure numbers, the name of one of the store's fixed splits, or None for all.
+    dataset
+        Whose heads to use, where the model knows several datasets.
+
+    Raises
+    ------
+    ValueError
+        The store has none of the labels that the model predicts.
+    """
+    labels = [p for p in model.properties if p in store.properties]
+    if not labels:
+        raise ValueError(
+            f"nothing to compare: the model predicts {', '.join(model.properties)}; "
+            f"{store.card.name} has labels {', '.join(store.properties) or 'none'}"
+        )
+    errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels])
+    for structures, predictions in predict(model, store, rows, dataset):
+        errors.add(predictions, structures, torch.zeros(len(structures), dtype=torch.int64))
+    return errors.metrics()
+
+
+def predict(
+    model: Model,
+    store: Store | Structures,
+    rows: Sequence[int] | np.ndarray | str | None = None,
+    dataset: str | None = None,
+    derivatives: Sequence[str] | None = None,
+) -> Iterator[tuple[Structures, dict[str, Tensor]]]:
+    """Yield structures and predictions batch by batch, in order, on the CPU."""
+    if isinstance(rows, str):
+        rows = store.split(rows) if isinstance(store, Store) else None
+    counts = np.asarray(store.counts)
+    chosen = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.int64)
+    device = next(model.parameters()).device
+    for span in batches_in_order(counts[chosen]):
+        structures = store[chosen[span.start : span.stop]].to(dtype=torch.float64)
+        graph = neighbour_graph(structures, model.cutoff).to(device)
+        with evaluating(model):
+            predictions = model(graph, dataset, derivatives)
+        yield structures, {k: v.cpu() for k, v in predictions.items()}
+
+
+class evaluating:  # noqa: N801 (reads as a word in a with statement)
+    """While it lasts: evaluation mode, and no graph of derivatives is kept."""
+
+    def __init__(self, model: torch.nn.Module):
+        self.model, self.no_grad = model, torch.no_grad()
+
+    def __enter__(self) -> None:
+        self.was_training = self.model.training
+        self.model.eval()
+        self.no_grad.__enter__()
+
+    def __exit__(self, *error) -> None:
+        self.no_grad.__exit__(*error)
+        self.model.train(self.was_training)

@@ -1,0 +1,138 @@
+"""Fit what a head does not train: per-element references (E0), shift and scale, from the training part.
+
+    extensive     y ≈ Σ_atoms E0[element]      by least squares; scale = sd of the residual per atom
+    intensive     y ≈ mean;                    scale = sd.  With ``references: true`` the mean over atoms of a
+                                               value per element is fitted too, and scale = sd of what is left
+    per atom      y ≈ mean of the element;     scale = sd of what is left
+
+Where forces are learned the energy head is scaled by the root mean square of a force component instead: it is
+the same number for an isolated molecule and for a thousand frames of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
+from atomscape.data.references import N_ELEMENTS, composition_of, fit_references
+from atomscape.learn.config import RunConfig
+from atomscape.learn.model import Model
+from atomscape.learn.objectives import Term, rows_of
+from atomscape.learn.prepare import Prepared
+from atomscape.shapes import Bool, Float, Tensor
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What was fitted for one objective, in the property's unit."""
+
+    property: Property
+    dataset: str
+    count: int
+    references: dict[int, float]
+    shift: float
+    scale: float
+    error_scale: float
+
+    def as_dict(self) -> dict:
+        """Plain data, elements by symbol."""
+        from ase.data import chemical_symbols
+
+        return {
+            "property": self.property.name,
+            "dataset": self.dataset,
+            "unit": self.property.unit,
+            "known_labels": self.count,
+            "references": {chemical_symbols[z]: e for z, e in self.references.items()},
+            "shift": self.shift,
+            "scale": self.scale,
+        }
+
+
+def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list[Term], list[Fitted]]:
+    """Set the buffers of all heads from the training part; return the rows of the loss and what was fitted."""
+    names = [d.name for d in config.data]
+    structures, terms, fitted = prepared.structures["train"], [], []
+    for o in config.objectives:
+        p = prepared.properties[o.property]
+        d = None if o.dataset == "all" else names.index(o.dataset)
+        chosen = (
+            torch.ones(len(structures), dtype=torch.bool) if d is None else prepared.dataset["train"] == d
+        )
+        fit = _fit(p, structures, chosen, o.dataset, bool(o.references))
+        if p.derivative_of is None:
+            if p.name == "energy" and "forces" in prepared.properties:
+                fit = _scaled_by_forces(fit, structures, chosen)
+            head = model.heads[f"{'shared' if d is None else o.dataset}:{p.name}"]
+            for z, value in fit.references.items():
+                head.references[z] = value
+            head.shift.fill_(fit.shift)
+            head.scale.fill_(fit.scale)
+        terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))
+        fitted.append(fit)
+    return terms, fitted
+
+
+def _fit(
+    p: Property, s: Structures, chosen: Bool[Tensor, " structures"], name: str, references: bool
+) -> Fitted:
+    y = s.labels[p.name]
+    known = y.isfinite().flatten(1).all(1) if y.dim() > 1 else y.isfinite()
+    known = known & rows_of(p, chosen, s)
+    count = int(known.sum())
+    if p.shape:
+        scale = _positive(float(y[known].square().mean().sqrt()))
+        return Fitted(p, name, count, {}, 0.0, scale, scale)
+    if p.per == "atom":
+        e0, rest = _element_means(y[known], s.numbers[known])
+        return Fitted(p, name, count, e0, 0.0, *[_spread(rest, y[known])] * 2)
+    sub = s[known]
+    y = y[known]
+    if p.extensive:
+        e0, _ = fit_references(composition_of(sub), y)
+        rest = (y - _sums(e0, sub)) / sub.counts
+        return Fitted(p, name, count, _present(e0, sub), 0.0, *[_spread(rest, y / sub.counts)] * 2)
+    if not references:
+        return Fitted(p, name, count, {}, float(y.mean()), *[_spread(y - y.mean(), y)] * 2)
+    e0, _ = fit_references(composition_of(sub), (y - y.mean()) * sub.counts)
+    rest = y - y.mean() - _sums(e0, sub) / sub.counts
+    return Fitted(p, name, count, _present(e0, sub), float(y.mean()), *[_spread(rest, y)] * 2)
+
+
+def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
+    forces = s.labels["forces"][chosen[s.structure]]
+    forces = forces[forces.isfinite()]
+    if forces.numel() == 0:
+        return fit
+    scale = _positive(float(forces.square().mean().sqrt()))
+    return Fitted(fit.property, fit.dataset, fit.count, fit.references, fit.shift, scale, fit.error_scale)
+
+
+def _sums(e0: Float[Tensor, "119"], s: Structures) -> Float[Tensor, " structures"]:
+    return torch.zeros(len(s), dtype=e0.dtype).index_add_(0, s.structure, e0[s.numbers])
+
+
+def _element_means(y: Tensor, numbers: Tensor) -> tuple[dict[int, float], Tensor]:
+    means = {int(z): float(y[numbers == z].mean()) for z in numbers.unique()}
+    table = torch.zeros(N_ELEMENTS, dtype=y.dtype)
+    for z, value in means.items():
+        table[z] = value
+    return means, y - table[numbers]
+
+
+def _present(e0: Tensor, s: Structures) -> dict[int, float]:
+    return {int(z): float(e0[z]) for z in s.numbers.unique()}
+
+
+def _spread(rest: Tensor, values: Tensor) -> float:
+    """Standard deviation of what is left; where nothing is (few structures), that of the values, or 1."""
+    sd = float(rest.square().mean().sqrt())
+    floor = 1e-3 * float(values.std(correction=0)) if values.numel() > 1 else 0.0
+    return _positive(sd if sd > floor else max(floor * 1e3, sd))
+
+
+def _positive(x: float) -> float:
+    return x if x > 1e-12 else 1.0

@@ -1,0 +1,152 @@
+"""GraphSet: structures with their neighbour graphs, computed once, from which batches are gathered.
+
+All edges of all structures stand in flat arrays, numbered within their structure; a batch is a gather of ranges.
+With 5,000 molecules that takes tens of microseconds per structure less than building the graph anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from atomscape.atoms.graph import Graph
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
+from atomscape.shapes import Int, Tensor
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """Edges of many structures, atoms numbered within their structure (small integers, to fit in memory)."""
+
+    centre: Int[Tensor, " edges"]
+    neighbour: Int[Tensor, " edges"]
+    shift: Int[Tensor, "edges 3"]
+
+    @property
+    def bytes(self) -> int:
+        """Memory taken."""
+        return sum(t.numel() * t.element_size() for t in (self.centre, self.neighbour, self.shift))
+
+
+class GraphSet:
+    """Structures of one part of a split (possibly of several datasets), ready to be batched.
+
+    Parameters
+    ----------
+    structures
+        Positions in Å, float64, with the labels that are wanted.
+    dataset
+        Index of the dataset each structure belongs to.
+    per_atom
+        Names of the labels that run over atoms.
+    cutoff
+        Å.
+    cache_bytes
+        Edges are kept when they need no more than this; otherwise each batch builds its graph.
+    """
+
+    def __init__(
+        self,
+        structures: Structures,
+        dataset: Int[Tensor, " structures"],
+        per_atom: frozenset[str],
+        cutoff: float,
+        cache_bytes: float = 2e9,
+    ):
+        self.structures, self.dataset, self.per_atom, self.cutoff = structures, dataset, per_atom, cutoff
+        self.counts, self.first = structures.counts, structures.offsets[:-1]
+        self.edge_counts, self.edges = _all_edges(structures, cutoff, cache_bytes)
+        self.first_edge = self.edge_counts.cumsum(0) - self.edge_counts
+
+    def __len__(self) -> int:
+        """Return the number of structures."""
+        return len(self.structures)
+
+    @property
+    def average_neighbours(self) -> float:
+        """Mean number of neighbours of an atom."""
+        return float(self.edge_counts.sum()) / max(1, self.structures.n_atoms)
+
+    def batch(self, index: Sequence[int] | Tensor) -> tuple[Graph, Int[Tensor, " chosen"]]:
+        """Graph of the chosen structures, in that order, and the dataset each belongs to."""
+        index = torch.as_tensor(index, dtype=torch.int64)
+        structures, first_atom = self._gather(index)
+        if self.edges is None:
+            return neighbour_graph(structures, self.cutoff), self.dataset[index]
+        counts = self.edge_counts[index]
+        edges = ranges(self.first_edge[index], counts)
+        start = torch.repeat_interleave(first_atom, counts)
+        graph = Graph(
+            structures,
+            self.edges.centre[edges] + start,
+            self.edges.neighbour[edges] + start,
+            self.edges.shift[edges].to(torch.int64),
+            self.cutoff,
+        )
+        return graph, self.dataset[index]
+
+    def _gather(self, index: Tensor) -> tuple[Structures, Tensor]:
+        s, counts = self.structures, self.counts[index]
+        atoms = ranges(self.first[index], counts)
+        structure = torch.repeat_interleave(torch.arange(len(index)), counts)
+        labels = {k: v[atoms if k in self.per_atom else index] for k, v in s.labels.items()}
+        ids = tuple(s.ids[i] for i in index.tolist()) if s.ids else ()
+        chosen = Structures(
+            s.positions[atoms], s.numbers[atoms], s.cell[index], s.pbc[index], structure, labels, ids
+        )
+        return chosen, counts.cumsum(0) - counts
+
+
+def ranges(first: Int[Tensor, " n"], counts: Int[Tensor, " n"]) -> Int[Tensor, " total"]:
+    """Concatenate ``first[i], first[i]+1, …`` (``counts[i]`` numbers) over i."""
+    starts = first - (counts.cumsum(0) - counts)
+    return torch.arange(int(counts.sum())) + torch.repeat_interleave(starts, counts)
+
+
+def with_labels_of(structures: Structures, properties: dict[str, Property], wanted: set[str]) -> Structures:
+    """Keep only the wanted labels, in float64; add NaN where a wanted one is not there at all."""
+    labels = {}
+    for name in sorted(wanted):
+        p = properties[name]
+        rows = structures.n_atoms if p.per == "atom" else len(structures)
+        given = structures.labels.get(name)
+        missing = torch.full((rows, *p.shape), torch.nan, dtype=torch.float64)
+        labels[name] = missing if given is None else given.to(torch.float64)
+    return replace(structures.to(dtype=torch.float64), labels=labels)
+
+
+def _all_edges(structures: Structures, cutoff: float, cache_bytes: float) -> tuple[Tensor, Edges | None]:
+    parts: list[Edges] | None = []
+    counts, used = [torch.zeros(0, dtype=torch.int64)], 0
+    for start in range(0, len(structures), _CHUNK):
+        chunk = structures[start : start + _CHUNK]
+        graph = neighbour_graph(chunk, cutoff)
+        owner = chunk.structure[graph.centre]
+        counts.append(torch.bincount(owner, minlength=len(chunk)))
+        if parts is None:
+            continue
+        first = chunk.offsets[:-1][owner]
+        parts.append(_small(graph.centre - first, graph.neighbour - first, graph.shift))
+        used += parts[-1].bytes
+        if used > cache_bytes:
+            parts = None
+    return torch.cat(counts), None if parts is None else _joined(parts)
+
+
+def _small(centre: Tensor, neighbour: Tensor, shift: Tensor) -> Edges:
+    """Shifts beyond ±127 cells need a cutoff of a hundred cell lengths; those stay wide."""
+    narrow = shift.numel() == 0 or int(shift.abs().max()) < 128
+    return Edges(centre.int(), neighbour.int(), shift.to(torch.int8 if narrow else torch.int64))
+
+
+def _joined(parts: list[Edges]) -> Edges:
+    if not parts:
+        none = torch.zeros(0, dtype=torch.int64)
+        return Edges(none, none, torch.zeros(0, 3, dtype=torch.int64))
+    return Edges(*(torch.cat([getattr(p, k) for p in parts]) for k in ("centre", "neighbour", "shift")))

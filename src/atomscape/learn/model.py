@@ -1,0 +1,167 @@
+"""Model: one encoder, run once per batch, and any number of heads.
+
+Heads are keyed ``dataset:property`` or ``shared:property``. A structure's property comes from the head of its
+own dataset if there is one, else from the shared head; NaN where neither exists. Forces and stress are never
+heads: with strain ε applied as r → r(1+ε), cell → cell(1+ε), they are −∂E/∂r and (1/V) ∂E/∂ε.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from atomscape.atoms.graph import Graph
+from atomscape.atoms.properties import PROPERTIES, Property
+from atomscape.find import find, suggest
+from atomscape.learn.architecture import Architecture
+from atomscape.shapes import Int, Tensor
+
+
+class Model(nn.Module):
+    """Encoder and heads built from an ``Architecture``; predicts in the units of the properties."""
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        self.architecture = architecture
+        encoder = find("encoders", architecture.encoder.kind)
+        self.encoder = encoder.build(encoder.Config(**architecture.encoder.options))
+        self.heads = nn.ModuleDict()
+        for h in architecture.heads:
+            module = find("heads", h.head.kind)
+            property = h.property.property()
+            self.heads[h.key] = module.build(
+                module.Config(**h.head.options), self.encoder.irreps, (property,)
+            )
+        self.encoder.to(architecture.torch_dtype)
+        for p in self.heads.parameters():  # buffers (reference energies, scales) stay float64
+            p.data = p.data.to(architecture.torch_dtype)
+        self.about: dict[str, Any] = {}
+
+    @property
+    def cutoff(self) -> float:
+        """Cutoff of the neighbour graph in Å."""
+        return self.encoder.cutoff
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype the network computes in."""
+        return self.architecture.torch_dtype
+
+    @property
+    def properties(self) -> dict[str, Property]:
+        """Every property the model predicts, derivatives of the energy included."""
+        own = {h.property.name: h.property.property() for h in self.architecture.heads}
+        return own | {name: PROPERTIES[name] for name in self.architecture.derivatives}
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained numbers."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over architecture and weights; equal hashes mean equal predictions."""
+        digest = hashlib.sha256(
+            json.dumps(self.architecture.model_dump(mode="json"), sort_keys=True).encode()
+        )
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def forward(
+        self,
+        graph: Graph,
+        dataset: str | Int[Tensor, " structures"] | None = None,
+        derivatives: Sequence[str] | None = None,
+    ) -> dict[str, Tensor]:
+        """Predict every property for every structure (or atom).
+
+        Parameters
+        ----------
+        dataset
+            Name of the dataset whose heads to use, or an index into ``architecture.datasets`` per structure;
+            None takes the only dataset there is, or the shared heads.
+        derivatives
+            Which of forces and stress to compute; None takes those the model was trained on.
+
+        Raises
+        ------
+        LookupError
+            No such dataset, or a derivative asked of a model without an energy head.
+        """
+        wanted = tuple(self.architecture.derivatives if derivatives is None else derivatives)
+        index = self._dataset_index(dataset, graph)
+        if not wanted:
+            return self._heads(graph, index)
+        if not any(h.property.name == "energy" for h in self.architecture.heads):
+            raise LookupError(
+                f"{', '.join(wanted)} need an energy head; this model predicts {list(self.properties)}"
+            )
+        with torch.enable_grad():
+            strained, positions, strain = _strained(graph)
+            predictions = self._heads(strained, index)
+            energy = torch.nan_to_num(predictions["energy"]).sum()
+            d_positions, d_strain = torch.autograd.grad(
+                energy, (positions, strain), create_graph=self.training, materialize_grads=True
+            )
+        if not self.training:
+            predictions = {k: v.detach() for k, v in predictions.items()}
+        if "forces" in wanted:
+            predictions["forces"] = -d_positions
+        if "stress" in wanted:
+            predictions["stress"] = _per_volume(d_strain, graph)
+        return predictions
+
+    def _heads(self, graph: Graph, index: Tensor) -> dict[str, Tensor]:
+        embedding = self.encoder(graph)
+        predictions: dict[str, Tensor] = {}
+        for h in self.architecture.heads:  # shared heads come first, a dataset's own head overrides them
+            name = h.property.name
+            value = self.heads[h.key](embedding, graph)[name]
+            if h.dataset == "shared":
+                predictions[name] = value
+                continue
+            mine = index == self.architecture.datasets.index(h.dataset)
+            if h.property.per == "atom":
+                mine = mine[graph.structures.structure]
+            other = predictions.get(name, torch.full_like(value, torch.nan))
+            predictions[name] = torch.where(mine.view(-1, *[1] * (value.dim() - 1)), value, other)
+        return predictions
+
+    def _dataset_index(self, dataset: str | Tensor | None, graph: Graph) -> Tensor:
+        names, n = self.architecture.datasets, len(graph.structures)
+        if isinstance(dataset, Tensor):
+            return dataset
+        if dataset is None:
+            return torch.full((n,), 0 if len(names) == 1 else -1, device=graph.structures.device)
+        if dataset not in names:
+            raise LookupError(
+                f"no dataset {dataset!r} in this model{suggest(dataset, names)} Known: {', '.join(names)}."
+            )
+        return torch.full((n,), names.index(dataset), device=graph.structures.device)
+
+
+def _strained(graph: Graph) -> tuple[Graph, Tensor, Tensor]:
+    """Graph whose positions and cells depend on leaves ``positions`` and ``strain`` (zero) per structure."""
+    s = graph.structures
+    positions = s.positions.detach().clone().requires_grad_()
+    strain = torch.zeros_like(s.cell).requires_grad_()
+    symmetric = (strain + strain.transpose(1, 2)) / 2
+    moved = positions + torch.einsum("ai,aij->aj", positions, symmetric[s.structure])
+    cell = s.cell + s.cell @ symmetric
+    return graph.with_structures(replace(s, positions=moved, cell=cell)), positions, strain
+
+
+def _per_volume(d_strain: Tensor, graph: Graph) -> Tensor:
+    """(1/V) ∂E/∂ε; NaN for structures that are not periodic in all three directions."""
+    volume = graph.structures.volume
+    full = volume.isfinite()
+    stress = d_strain / torch.where(full, volume, 1.0).view(-1, 1, 1)
+    return torch.where(full.view(-1, 1, 1), stress, torch.nan)

@@ -1,0 +1,192 @@
+"""From a config to data ready for training: stores opened, splits resolved, labels checked, graphs built."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
+from atomscape.data.load import load
+from atomscape.data.splits import composition_group_split, index_file_split, random_split
+from atomscape.data.store import Store
+from atomscape.find import suggest
+from atomscape.learn.config import CompositionSplit, Dataset, FileSplit, RandomSplit, RunConfig
+from atomscape.learn.graphs import GraphSet, with_labels_of
+from atomscape.shapes import Tensor
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Data of a run. ``rows[dataset][part]`` are structure numbers in ``stores[dataset]``."""
+
+    stores: dict[str, Store]
+    rows: dict[str, dict[str, np.ndarray]]
+    properties: dict[str, Property]
+    structures: dict[str, Structures]
+    dataset: dict[str, Tensor]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 per dataset over its content and the split used."""
+        prints = {}
+        for name, store in self.stores.items():
+            digest = hashlib.sha256(store.fingerprint.encode())
+            for part in PARTS:
+                digest.update(np.ascontiguousarray(self.rows[name][part], dtype="<i8").tobytes())
+            prints[name] = digest.hexdigest()
+        return prints
+
+    def graphs(self, part: str, cutoff: float, cache_bytes: float) -> GraphSet:
+        """Neighbour graphs of one part."""
+        per_atom = frozenset(n for n, p in self.properties.items() if p.per == "atom")
+        return GraphSet(self.structures[part], self.dataset[part], per_atom, cutoff, cache_bytes)
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Open the data of a config and check that every objective has something to learn from.
+
+    Raises
+    ------
+    ValueError
+        A label no dataset has (with the nearest name), labels all NaN, or an empty part of a split.
+    """
+    stores = {d.name: load(d.source) for d in config.data}
+    properties = _properties(config, stores)
+    rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
+    structures, dataset = {}, {}
+    for part in PARTS:
+        parts = [
+            with_labels_of(stores[d.name][rows[d.name][part]], properties, _wanted(config, d.name))
+            for d in config.data
+        ]
+        structures[part] = _fully_periodic_stress(Structures.concatenate(parts))
+        dataset[part] = torch.repeat_interleave(
+            torch.arange(len(parts)), torch.tensor([len(p) for p in parts])
+        )
+    prepared = Prepared(stores, rows, properties, structures, dataset)
+    _check_labels(config, prepared)
+    return prepared
+
+
+def split_rows(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
+    """Structure numbers of train, val and test.
+
+    Raises
+    ------
+    ValueError
+        A part is empty or missing, parts overlap, or a number lies outside the dataset.
+    """
+    split, n = dataset.split, len(store)
+    if isinstance(split, FileSplit):
+        parts = index_file_split(split.path, store)
+    elif isinstance(split, RandomSplit):
+        amounts = _amounts(split, n, dataset.name)
+        if isinstance(split, CompositionSplit):
+            parts = composition_group_split(store, {k: v / n for k, v in amounts.items()}, split.seed)
+        else:
+            parts = random_split(n, amounts, split.seed)
+    else:
+        parts = {name: store.split(name) for name in PARTS}
+    rows = {part: _limited(np.asarray(parts.get(part, ()), dtype=np.int64), dataset.limit) for part in PARTS}
+    for part in PARTS:
+        if len(rows[part]) == 0:
+            raise ValueError(
+                f"dataset {dataset.name!r}: the {part} part of its split is empty ({n} structures in all; split "
+                f"{split.kind}); change data.{dataset.name}.split"
+            )
+    return rows
+
+
+def _limited(rows: np.ndarray, limit: int | None) -> np.ndarray:
+    """At most ``limit`` rows, drawn at random (always the same ones): datasets are often sorted by size."""
+    if limit is None or len(rows) <= limit:
+        return rows
+    return np.sort(np.random.default_rng(0).permutation(rows)[:limit])
+
+
+def _amounts(split: RandomSplit, n: int, name: str) -> dict[str, int]:
+    def count(x: float) -> int:
+        return max(1, round(x * n)) if x < 1 else round(x)
+
+    train, val = count(split.train), count(split.val)
+    test = n - train - val if split.test is None else count(split.test)
+    if test < 1 or train + val + test > n:
+        raise ValueError(
+            f"dataset {name!r} has {n} structures, too few for train {train}, val {val} and test {max(test, 1)}; "
+            "give smaller parts in its split"
+        )
+    return {"train": train, "val": val, "test": test}
+
+
+def _properties(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property]:
+    found: dict[str, Property] = {}
+    for o in config.objectives:
+        where = list(stores) if o.dataset == "all" else [o.dataset]
+        known = [p for d in where for p in stores[d].properties]
+        for d in where:
+            p = stores[d].properties.get(o.property)
+            if p is None:
+                continue
+            if found.setdefault(o.property, p) != p:
+                raise ValueError(
+                    f"{o.property!r} means different things in different datasets: {found[o.property]} and {p}"
+                )
+        if o.property not in found or o.property not in known:
+            raise ValueError(
+                f"no label {o.property!r} in {', '.join(where)}{suggest(o.property, known)} "
+                f"Labels there: {', '.join(dict.fromkeys(known)) or 'none'}."
+            )
+    return found
+
+
+def _wanted(config: RunConfig, dataset: str) -> set[str]:
+    return {o.property for o in config.objectives if o.dataset in ("all", dataset)}
+
+
+def _fully_periodic_stress(s: Structures) -> Structures:
+    """Stress needs a volume: labels on structures not periodic in three directions count as unknown."""
+    if "stress" not in s.labels:
+        return s
+    return s.with_labels(stress=torch.where(s.pbc.all(1).view(-1, 1, 1), s.labels["stress"], torch.nan))
+
+
+def _check_labels(config: RunConfig, prepared: Prepared) -> None:
+    names = [d.name for d in config.data]
+    for o in config.objectives:
+        for part in PARTS:
+            if (
+                known_values(
+                    prepared, part, o.property, None if o.dataset == "all" else names.index(o.dataset)
+                )
+                == 0
+            ):
+                raise ValueError(
+                    f"objective {o.property!r} on {o.dataset!r}: every label in the {part} part is NaN (unknown); "
+                    "there is nothing to learn or to measure"
+                )
+
+
+def known_values(prepared: Prepared, part: str, name: str, dataset: int | None) -> int:
+    """Number of structures or atoms with a known label."""
+    values = prepared.structures[part].labels.get(name)
+    if values is None:
+        return 0
+    known = values.isfinite().flatten(1).all(1) if values.dim() > 1 else values.isfinite()
+    if dataset is not None:
+        mine = prepared.dataset[part] == dataset
+        per_atom = prepared.properties[name].per == "atom"
+        known = known & (mine[prepared.structures[part].structure] if per_atom else mine)
+    return int(known.sum())
+
+
+def indices_of(prepared: Prepared, part: str, dataset: int | None) -> Sequence[int] | Tensor:
+    """Numbers, within a part, of the structures of one dataset (or all)."""
+    chosen = prepared.dataset[part]
+    return torch.arange(len(chosen)) if dataset is None else (chosen == dataset).nonzero().squeeze(1)

@@ -1,0 +1,135 @@
+"""Tables before and after training, for people (rich)."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from atomscape.learn.config import RunConfig
+from atomscape.learn.fit import Fitted
+from atomscape.learn.graphs import GraphSet
+from atomscape.learn.metrics import Metric, find_metric, shown
+from atomscape.learn.model import Model
+from atomscape.learn.prepare import PARTS, Prepared, known_values
+from atomscape.learn.results import Results
+from atomscape.ops.op import ops
+
+
+def start_table(
+    config: RunConfig, prepared: Prepared, graphs: dict[str, GraphSet], model: Model, fitted: list[Fitted]
+) -> Group:
+    """Datasets, labels with units and references, model size, and who serves the operations."""
+    return Group(
+        _data(prepared),
+        _labels(config, prepared, fitted),
+        *_references(fitted),
+        _model(config, graphs, model),
+    )
+
+
+def _data(prepared: Prepared) -> Table:
+    table = Table(
+        "dataset", *PARTS, "atoms", "licence", "level of theory", title="Data", title_justify="left"
+    )
+    for d, (name, store) in enumerate(prepared.stores.items()):
+        atoms = sum(int(prepared.structures[p].counts[prepared.dataset[p] == d].sum()) for p in PARTS)
+        counts = [f"{len(prepared.rows[name][p]):,}" for p in PARTS]
+        table.add_row(name, *counts, f"{atoms:,}", store.card.licence, store.card.level_of_theory)
+    return table
+
+
+def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Table:
+    table = Table(
+        "property", "dataset", "unit", "known (train)", "shift", "scale", "loss", "weight",
+        title="Objectives", title_justify="left",
+    )  # fmt: skip
+    names = list(prepared.stores)
+    for o, f in zip(config.objectives, fitted, strict=True):
+        d = None if o.dataset == "all" else names.index(o.dataset)
+        known = known_values(prepared, "train", o.property, d)
+        shift = "E0" if f.references and f.property.extensive else f"{f.shift:.5g}"
+        unit = f.property.unit
+        table.add_row(
+            o.property, o.dataset, unit, f"{known:,}", shift, f"{f.scale:.5g}", o.loss, f"{o.weight:g}"
+        )
+    return table
+
+
+def _references(fitted: list[Fitted]) -> list[Text]:
+    lines = []
+    for f in fitted:
+        if f.references:
+            e0 = "  ".join(f"{s} {e:.6g}" for s, e in f.as_dict()["references"].items())
+            lines.append(Text(f"{f.property.name} per element, {f.dataset} ({f.property.unit}): {e0}"))
+    return lines
+
+
+def _model(config: RunConfig, graphs: dict[str, GraphSet], model: Model) -> Table:
+    table = Table(show_header=False, title="Model", title_justify="left")
+    options = ", ".join(f"{k}={v}" for k, v in model.architecture.encoder.options.items())
+    table.add_row("encoder", f"{config.encoder.kind}: {options}")
+    table.add_row("parameters", f"{model.n_parameters:,} ({config.dtype})")
+    edges = sum(int(g.edge_counts.sum()) for g in graphs.values())
+    where = "in memory" if all(g.edges is not None for g in graphs.values()) else "built per batch"
+    table.add_row(
+        "graphs", f"{edges:,} edges, {graphs['train'].average_neighbours:.1f} neighbours per atom, {where}"
+    )
+    table.add_row("device", f"{next(model.parameters()).device}, {config.training.threads} thread(s)")
+    table.add_row("back-ends", serving())
+    return table
+
+
+def serving() -> str:
+    """Which back-ends each operation has; without any, the reference serves."""
+    guests = {name: list(op.backends) for name, op in ops().items() if op.backends}
+    if not guests:
+        return "reference (torch) for every operation"
+    return "; ".join(f"{n}: {', '.join(b)}" for n, b in guests.items()) + "; reference for the others"
+
+
+def end_table(results: Results) -> Table:
+    """MAE and RMSE on each part with units; baselines beside them."""
+    minutes = f"{results.wall_seconds / 60:.1f} min wall, {results.cpu_seconds / 60:.1f} min CPU"
+    table = Table(
+        title=f"{results.name}: best of {results.epochs} epochs at {results.best_epoch}; {minutes}",
+        title_justify="left",
+    )
+    for column in (
+        "dataset",
+        "property",
+        "unit",
+        "part",
+        "count",
+        "MAE",
+        "RMSE",
+        "MAE mean",
+        "MAE composition",
+    ):
+        table.add_column(
+            column, justify="left" if column in ("dataset", "property", "unit", "part") else "right"
+        )
+    for part in PARTS:
+        for m in results.metrics[part]:
+            others = [find_metric(results.baselines[b][part], m) for b in ("mean", "composition")]
+            unit = shown(1.0, m.unit)[1]
+            errors = [_number(shown(x, m.unit)[0]) for x in (m.mae, m.rmse, *(o.mae for o in others))]
+            table.add_row(m.dataset, m.property, unit, part, f"{m.count:,}", *errors)
+    return table
+
+
+def metric_table(metrics: list[Metric], title: str) -> Table:
+    """MAE and RMSE with units, for an evaluation outside a run."""
+    table = Table("dataset", "property", "unit", "count", "MAE", "RMSE", title=title, title_justify="left")
+    for m in metrics:
+        mae, unit = shown(m.mae, m.unit)
+        table.add_row(
+            m.dataset, m.property, unit, f"{m.count:,}", _number(mae), _number(shown(m.rmse, m.unit)[0])
+        )
+    return table
+
+
+def _number(x: float) -> str:
+    return f"{x:.4g}" if isfinite(x) else "–"

@@ -1,0 +1,112 @@
+"""Results of a finished run, as shown in the last table and written to ``results.json``."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from atomscape import __version__
+from atomscape.learn.baselines import baselines
+from atomscape.learn.checkpoint import load_model, write_atomic
+from atomscape.learn.config import RunConfig
+from atomscape.learn.evaluate import evaluate_graphs
+from atomscape.learn.fit import Fitted
+from atomscape.learn.graphs import GraphSet
+from atomscape.learn.metrics import Metric
+from atomscape.learn.model import Model
+from atomscape.learn.prepare import PARTS, Prepared
+from atomscape.learn.run_folder import BEST, RESULTS
+from atomscape.learn.state import Progress
+
+PACKAGES = ("torch", "numpy", "accelerate", "safetensors", "pyarrow", "vesin", "numba", "ase")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Errors of the best model and of the baselines on every part, and how they came about."""
+
+    name: str
+    seed: int
+    metrics: dict[str, list[Metric]]
+    baselines: dict[str, dict[str, list[Metric]]]
+    counts: dict[str, dict[str, int]]
+    fitted: list[dict]
+    n_parameters: int
+    model_hash: str
+    best_epoch: int
+    epochs: int
+    steps: int
+    wall_seconds: float
+    cpu_seconds: float
+    threads: int
+    fingerprints: dict[str, str]
+    versions: dict[str, str]
+    commit: str | None
+    machine: str
+    config: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as in ``results.json``."""
+        return asdict(self)
+
+
+def finish(
+    config: RunConfig,
+    folder: Path,
+    prepared: Prepared,
+    graphs: dict[str, GraphSet],
+    model: Model,
+    fitted: list[Fitted],
+    progress: Progress,
+) -> Results:
+    """Evaluate the best model on every part, beside the baselines, and write ``results.json``."""
+    best = load_model(folder / BEST, next(model.parameters()).device)
+    results = Results(
+        name=config.name,
+        seed=config.seed,
+        metrics={part: evaluate_graphs(best, graphs[part])[0] for part in PARTS},
+        baselines=baselines(prepared),
+        counts={n: {part: len(rows[part]) for part in PARTS} for n, rows in prepared.rows.items()},
+        fitted=[f.as_dict() for f in fitted],
+        n_parameters=best.n_parameters,
+        model_hash=best.hash,
+        best_epoch=progress.best_epoch or 0,
+        epochs=progress.epoch,
+        steps=progress.step,
+        wall_seconds=round(progress.wall_seconds, 2),
+        cpu_seconds=round(progress.cpu_seconds, 2),
+        threads=config.training.threads,
+        fingerprints=prepared.fingerprints,
+        versions={"atomscape": __version__, "python": platform.python_version()}
+        | {p: version(p) for p in PACKAGES},
+        commit=commit(),
+        machine=f"{platform.machine()} {platform.system()}",
+        config=config.model_dump(mode="json"),
+    )
+    write_atomic(
+        folder / RESULTS, (json.dumps(results.as_dict(), indent=1, ensure_ascii=False) + "\n").encode()
+    )
+    return results
+
+
+def commit() -> str | None:
+    """Commit of the source tree this package runs from, with ``+`` if it was edited; None outside git."""
+    here = Path(__file__).resolve().parent
+    try:
+        head = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+        )
+        changed = subprocess.run(
+            ["git", "-C", str(here), "status", "--porcelain", "--untracked-files=no", "--", "."],
+            capture_output=True, text=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if head.returncode:
+        return None
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")

@@ -1,0 +1,101 @@
+"""TrainingState: all that changes while training; saved and restored, a run continues bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from atomscape.learn.checkpoint import FORMAT, read_tensors, upgraded, write_tensors
+from atomscape.learn.ema import Average
+from atomscape.shapes import Tensor
+
+
+@dataclass
+class Progress:
+    """Where a run stands: the next batch to do, what the epoch has summed, the best so far, time used."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    best_epoch: int | None = None
+    without_improvement: int = 0
+    finished: bool = False
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    log_bytes: int = 0
+
+
+@dataclass
+class TrainingState:
+    """The live objects of a run, in one place so that one file can hold them."""
+
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: Average
+    generator: torch.Generator
+    progress: Progress = field(default_factory=Progress)
+    scaler: Any = None
+
+    def save(self, path: Path, run: dict[str, Any]) -> None:
+        """Write everything; ``run`` identifies the config and the data."""
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
+        tensors |= _optimiser_tensors(self.optimiser)
+        tensors["random.torch"] = torch.get_rng_state()
+        tensors["random.run"] = self.generator.get_state()
+        if torch.cuda.is_available():
+            tensors["random.cuda"] = torch.cuda.get_rng_state()
+        header = {
+            "kind": "training state",
+            "format": FORMAT,
+            "atomscape": run["atomscape"],
+            "progress": asdict(self.progress),
+            "run": run,
+            "scaler": self.scaler.state_dict() if self.scaler is not None else None,
+        }
+        write_tensors(path, tensors, header)
+
+    def load(self, path: Path) -> None:
+        """Restore everything from a file written by ``save``."""
+        tensors, header = read_tensors(path)
+        header = upgraded(header, path)
+        self.model.load_state_dict(_under("model.", tensors))
+        for name, value in _under("average.", tensors).items():
+            self.average.values[name].copy_(value)
+        _restore_optimiser(self.optimiser, tensors)
+        torch.set_rng_state(tensors["random.torch"])
+        self.generator.set_state(tensors["random.run"])
+        if "random.cuda" in tensors and torch.cuda.is_available():
+            torch.cuda.set_rng_state(tensors["random.cuda"])
+        if self.scaler is not None and header["scaler"]:
+            self.scaler.load_state_dict(header["scaler"])
+        self.progress = Progress(**header["progress"])
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """What a saved state says about its config and data."""
+    return read_tensors(path)[1]["run"]
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Moments by number of the parameter; AdamW keeps nothing but tensors."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{i}.{k}": torch.as_tensor(v) for i, s in state.items() for k, v in s.items()}
+
+
+def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in _under("optimiser.", tensors).items():
+        number, key = name.split(".")
+        state.setdefault(int(number), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

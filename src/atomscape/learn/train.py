@@ -1,0 +1,244 @@
+"""The training loop: one for every model, property and dataset.
+
+    run = train(load_config("qm9_gap"), "runs/qm9_gap")
+
+Everything that changes lives in a ``TrainingState``; it is saved between two batches, so a run killed at any
+moment continues from there and ends with the same bits as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
+from rich.console import Console
+
+from atomscape.data.batches import Batches
+from atomscape.learn.architecture import Architecture, architecture_of
+from atomscape.learn.checkpoint import save_model
+from atomscape.learn.config import PlugIn, RunConfig
+from atomscape.learn.determinism import Stop, deterministic
+from atomscape.learn.display import Display
+from atomscape.learn.ema import Average
+from atomscape.learn.evaluate import evaluate_graphs
+from atomscape.learn.fit import Fitted, fit_heads
+from atomscape.learn.graphs import GraphSet
+from atomscape.learn.log import Log
+from atomscape.learn.metrics import shown
+from atomscape.learn.model import Model
+from atomscape.learn.objectives import Term, term_sums, total_loss
+from atomscape.learn.prepare import PARTS, Prepared, prepare
+from atomscape.learn.report import end_table, start_table
+from atomscape.learn.results import Results, finish
+from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data
+from atomscape.learn.schedule import warm_up_cosine
+from atomscape.learn.state import TrainingState
+
+
+@dataclass
+class Run:
+    """A run under way: fixed parts, and the state that changes."""
+
+    config: RunConfig
+    folder: Path
+    prepared: Prepared
+    graphs: dict[str, GraphSet]
+    terms: list[Term]
+    fitted: list[Fitted]
+    accelerator: Accelerator
+    model: Model
+    wrapped: Any
+    state: TrainingState
+    batches: Batches
+    log: Log
+    display: Display
+    stop: Stop = field(default_factory=Stop)
+    saved_at: float = field(default_factory=time.monotonic)
+
+    def save(self) -> None:
+        """Write ``last``."""
+        if self.accelerator.is_main_process:
+            self.state.save(self.folder / LAST, identity(self.prepared.fingerprints))
+        self.saved_at = time.monotonic()
+
+
+def train(
+    config: RunConfig,
+    folder: str | Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    console: Console | None = None,
+) -> Results | None:
+    """Train a model as the config says; return its results, or None if it was interrupted.
+
+    Raises
+    ------
+    ValueError
+        Anything wrong with config, data or folder; raised before training starts.
+    FloatingPointError
+        The loss is no longer a number.
+    """
+    folder, console = Path(folder), console or Console()
+    with deterministic(config.training.threads, config.seed) as generator:
+        prepared = prepare(config)
+        open_run(folder, config, resume, overwrite)
+        run = _set_up(config, folder, prepared, generator, Display(console))
+        if resume and (folder / LAST).is_file():
+            refuse_other_data(folder / LAST, prepared.fingerprints)
+            run.state.load(folder / LAST)
+        run.log = Log(folder, run.state.progress.log_bytes, config.training.tensorboard)
+        if run.accelerator.is_main_process:
+            console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
+        if not _loop(run):
+            run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
+            run.display.line(f"Continue with: atomscape train {folder} --resume")
+            return None
+        results = finish(config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress)
+        if run.accelerator.is_main_process:
+            console.print(end_table(results))
+        return results
+
+
+def _set_up(
+    config: RunConfig, folder: Path, prepared: Prepared, generator: torch.Generator, display: Display
+) -> Run:
+    t = config.training
+    AcceleratorState._reset_state(True)  # accelerate keeps the precision of the former run of a process
+    accelerator = Accelerator(
+        mixed_precision=t.precision,
+        cpu=t.device == "cpu",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    architecture = architecture_of(config, prepared.properties)
+    cutoff = Model(architecture).cutoff
+    graphs = {part: prepared.graphs(part, cutoff, t.cache_gigabytes * 1e9 / len(PARTS)) for part in PARTS}
+    torch.manual_seed(config.seed)
+    model = Model(_measured(architecture, graphs["train"]))
+    terms, fitted = fit_heads(config, model, prepared)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=t.learning_rate, betas=t.betas, weight_decay=t.weight_decay, foreach=False
+    )
+    wrapped, optimiser = accelerator.prepare(model, optimiser)
+    state = TrainingState(model, optimiser, Average(model, t.ema), generator, scaler=accelerator.scaler)
+    train = graphs["train"]
+    batches = Batches(
+        train.counts.numpy(), t.batch.structures, t.batch.atoms, t.batch.edges,
+        edges=train.edge_counts.numpy(), seed=config.seed,
+    )  # fmt: skip
+    log = Log.__new__(Log)
+    return Run(
+        config,
+        folder,
+        prepared,
+        graphs,
+        terms,
+        fitted,
+        accelerator,
+        model,
+        wrapped,
+        state,
+        batches,
+        log,
+        display,
+    )
+
+
+def _measured(architecture: Architecture, graphs: GraphSet) -> Architecture:
+    """An encoder that divides by the average number of neighbours gets that of the training part."""
+    options = architecture.encoder.options
+    if "average_neighbours" not in options or options["average_neighbours"] is not None:
+        return architecture
+    options |= {"average_neighbours": round(max(graphs.average_neighbours, 1.0), 3)}
+    return architecture.model_copy(update={"encoder": PlugIn(kind=architecture.encoder.kind, **options)})
+
+
+def _loop(run: Run) -> bool:
+    """Train until the end; False if a signal stopped it (then the state is saved)."""
+    t, p, world = run.config.training, run.state.progress, run.accelerator.num_processes
+    per_epoch = max(1, run.batches.count(0) // world)
+    clock = time.monotonic() - p.wall_seconds, time.process_time() - p.cpu_seconds
+    with run.stop.listening(), run.display.shown(p.epoch * per_epoch + p.batch, t.epochs * per_epoch):
+        while p.epoch < t.epochs and not p.finished:
+            total = max(1, run.batches.count(p.epoch) // world)
+            mine = list(run.batches.epoch(p.epoch))[run.accelerator.process_index :: world][:total]
+            for index in mine[p.batch :]:
+                loss = _step(run, index, (p.epoch + (p.batch + 1) / total) / t.epochs)
+                p.batch, p.step = p.batch + 1, p.step + 1
+                run.display.advance(p.epoch + 1, loss)
+                p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
+                if run.stop.asked:
+                    run.save()
+                    return False
+                if p.batch < total and time.monotonic() - run.saved_at > t.checkpoint_seconds:
+                    run.save()
+            _end_epoch(run)
+            p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
+            if p.epoch % t.checkpoint_every == 0 or p.epoch == t.epochs or p.finished or run.stop.asked:
+                run.save()
+            if run.stop.asked and p.epoch < t.epochs:
+                return False
+    return True
+
+
+def _step(run: Run, index, done: float) -> float:
+    """One optimiser step on the structures ``index`` when the fraction ``done`` of the run is done."""
+    t, state, accelerator = run.config.training, run.state, run.accelerator
+    rate = t.learning_rate * warm_up_cosine(done, t.warm_up, t.final_learning_rate)
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate
+    graph, dataset = run.graphs["train"].batch(index)
+    graph, dataset = graph.to(accelerator.device), dataset.to(accelerator.device)
+    run.model.train()
+    state.optimiser.zero_grad(set_to_none=True)
+    sums = term_sums(run.terms, run.wrapped(graph, dataset), graph, dataset)
+    loss = total_loss(run.terms, sums)
+    accelerator.backward(loss)
+    if t.clip is not None:
+        accelerator.clip_grad_norm_(run.model.parameters(), t.clip)
+    state.optimiser.step()
+    state.average.update(run.model, state.progress.step + 1)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the loss is {value} at step {state.progress.step + 1} (epoch {state.progress.epoch + 1}); lower "
+            f"training.learning_rate (now {t.learning_rate}) or training.clip. {run.folder / LAST} is older and sound."
+        )
+    keep = state.progress.sums
+    keep["loss"], keep["batches"] = keep.get("loss", 0.0) + value, keep.get("batches", 0.0) + 1
+    return value
+
+
+def _end_epoch(run: Run) -> None:
+    """Count the epoch; evaluate the averaged weights, log, keep the best, and decide whether to stop."""
+    t, p = run.config.training, run.state.progress
+    p.epoch, p.batch = p.epoch + 1, 0
+    if p.epoch % t.evaluate_every and p.epoch < t.epochs:
+        return
+    mean_loss = p.sums.get("loss", math.nan) / p.sums.get("batches", 1)
+    p.sums = {}
+    with run.state.average.inside(run.model):
+        metrics, terms = evaluate_graphs(run.model, run.graphs["val"], run.terms)
+        loss = sum(t.weight * terms[t.name] for t in run.terms)
+        better = p.best is None or loss < p.best
+        p.without_improvement = 0 if better else p.without_improvement + 1
+        if better:
+            p.best, p.best_epoch = loss, p.epoch
+            if run.accelerator.is_main_process:
+                about = {"run": run.config.name, "epoch": p.epoch, "fingerprints": run.prepared.fingerprints}
+                save_model(run.model, run.folder / BEST, **about)
+    p.finished = t.patience is not None and p.without_improvement >= t.patience
+    val = {f"{m.dataset}/{m.property} ({m.unit})": {"mae": m.mae, "rmse": m.rmse} for m in metrics}
+    record = {"epoch": p.epoch, "step": p.step, "train_loss": mean_loss, "val_loss": loss, "val": val}
+    record |= {"wall_seconds": round(p.wall_seconds, 3), "cpu_seconds": round(p.cpu_seconds, 3)}
+    if run.accelerator.is_main_process:
+        p.log_bytes = run.log.write(record)
+        maes = "  ".join("{} {:.4g} {}".format(m.property, *shown(m.mae, m.unit)) for m in metrics)
+        mark = "  best" if better else ""
+        run.display.line(f"epoch {p.epoch:4d}  train {mean_loss:.4f}  val {loss:.4f}  MAE {maes}{mark}")
