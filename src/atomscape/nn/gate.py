@@ -1,8 +1,8 @@
 """Gated nonlinearity (Weiler et al. 2018, 3D steerable CNNs, sec. 4.3), with gates that see every degree.
 
-The true scalars and the squared length of every other block enter a small network; it returns an update
-of the scalars and one factor per channel for every other block. Squares, not norms, so that all derivatives exist
-where features vanish.
+The true scalars and the squared length of every other block enter a small network; it returns an update of
+the scalars and one factor per channel for every other block. Squares, not norms, so that all derivatives
+exist where features vanish.
 """
 
 from __future__ import annotations

@@ -1,7 +1,12 @@
-"""Species embedding: chemical elements as vectors."""
+"""Species embedding: chemical elements as vectors, learned, and starting from the periodic table."""
 
 from __future__ import annotations
 
+import csv
+from functools import cache
+from importlib import resources
+
+import torch
 from torch import nn
 
 from atomscape.shapes import Float, Int, Tensor
@@ -9,13 +14,38 @@ from atomscape.shapes import Float, Int, Tensor
 N_ELEMENTS = 119  # row 0 is unused: rows are atomic numbers
 
 
+@cache
+def element_descriptors() -> Float[Tensor, "elements descriptors"]:
+    """Standardised descriptors of each element, float64; row 0 and unknown entries are 0.
+
+    Period, group, valence electrons in s, p, d and f, covalent radius, electronegativity, and (group, period)
+    once more as smooth periodic functions of the group. Data and sources: ``elements.csv``,
+    ``scripts/make_elements.py``.
+    """
+    with resources.files("atomscape.nn").joinpath("elements.csv").open() as f:
+        rows = list(csv.DictReader(f))
+    columns = ("period", "group", "s", "p", "d", "f", "covalent_radius", "electronegativity")
+    raw = torch.tensor([[float(r[c] or "nan") for c in columns] for r in rows], dtype=torch.float64)
+    turn = 2 * torch.pi * raw[:, 1:2] / 18
+    raw = torch.cat([raw, turn.sin(), turn.cos()], 1)
+    mean = raw.nanmean(0)
+    deviation = (raw - mean).square().nanmean(0).sqrt()
+    known = torch.nan_to_num((raw - mean) / deviation, nan=0.0)
+    return torch.cat([known.new_zeros(1, known.shape[1]), known])
+
+
 class SpeciesEmbedding(nn.Module):
-    """One learned vector per element."""
+    """``table[Z] + W descriptors[Z]``: like elements start close and part as the data demand."""
+
+    descriptors: Float[Tensor, "elements descriptors"]
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.table = nn.Embedding(N_ELEMENTS, channels)
+        descriptors = element_descriptors()
+        self.register_buffer("descriptors", descriptors.to(self.table.weight.dtype), persistent=False)
+        self.mix = nn.Linear(descriptors.shape[1], channels, bias=False)
 
     def forward(self, numbers: Int[Tensor, " atoms"]) -> Float[Tensor, "atoms channels"]:
-        """Look up the elements of atoms."""
-        return self.table(numbers)
+        """Vectors of the elements of atoms."""
+        return self.table(numbers) + self.mix(self.descriptors[numbers])

@@ -6,7 +6,7 @@
 It is linear in each of features ``x``, harmonics ``Y`` and radial weights ``w``. A path couples
 (l1 of the neighbour) ⊗ (l2 of the edge) → l3; channels never mix.
 
-Feature layout ``[atoms, lm, channels]``: degrees one after the other, ``lm = l² + l + m``. Which parities exist:
+Feature layout ``[atoms, lm, channels]``: degrees one after the other, ``lm = l² + l + m``. Parities:
 
 - ``natural``: every degree has parity (−1)^l, so only paths with l1 + l2 + l3 even exist;
 - ``so3``: parity is not tracked, all paths exist;
@@ -42,7 +42,7 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True)
 class Coupling:
-    """All paths from features of degree ≤ ``l_in`` through harmonics of degree ≤ ``l_edge`` to degree ≤ ``l_out``.
+    """All paths from degrees ≤ ``l_in`` of features and ≤ ``l_edge`` of harmonics to degrees ≤ ``l_out``.
 
     ``pseudo_in`` says whether the features carry the second, pseudo run (only with parity ``both``).
     """
