@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from vesin import NeighborList
 
+from atomscape.atoms.cells import completed
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.structures import Structures
 from atomscape.atoms.validate import check_cells
@@ -26,6 +27,8 @@ _MARGIN = 1 + 1e-9
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Centre, neighbour [edges] and shift [edges, 3] of a set of directed edges."""
+
+_NOTHING: Edges = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.int64))
 
 
 def neighbour_graph(structures: Structures, cutoff: float) -> Graph:
@@ -43,7 +46,7 @@ def neighbour_graph(structures: Structures, cutoff: float) -> Graph:
     dense = ~pbc.any(1) & (counts <= DENSE_ATOMS)
     first = np.cumsum(counts) - counts
     parts = _search_dense(x, first, counts, np.flatnonzero(dense), cutoff)
-    parts += [_search_cells(x, int(first[s]), int(counts[s]), cell[s], pbc[s], cutoff) for s in np.flatnonzero(~dense)]
+    parts.append(_search_cells(x, first, counts, cell, pbc, np.flatnonzero(~dense), cutoff))
     return _graph(structures, _joined(parts), cutoff)
 
 
@@ -53,17 +56,17 @@ def brute_force_graph(structures: Structures, cutoff: float) -> Graph:
     Cost grows as atoms² × images: a reference for tests and for reading, not for work.
     """
     x, cell, pbc, counts = _arrays(structures, cutoff)
-    parts, first = [], 0
-    for n, lattice, periodic in zip(counts, cell, pbc, strict=True):
+    parts, first = [_NOTHING], 0
+    for n, lattice, periodic in zip(counts.tolist(), cell, pbc, strict=True):
         here = np.arange(first, first + n)
+        i, j = (k.ravel() for k in np.meshgrid(here, here, indexing="ij"))
+        lattices = np.broadcast_to(lattice, (n * n, 3, 3))
         for shift in images_in_reach(x[here], lattice, periodic, cutoff):
-            i, j = (k.ravel() for k in np.meshgrid(here, here, indexing="ij"))
-            s = np.broadcast_to(shift, (len(i), 3))
-            near = _squared_length(x, lattice, i, j, s) < cutoff**2
-            near &= (i != j) | s.any(1)
-            parts.append((i[near], j[near], s[near]))
+            other = (i != j) | shift.any()
+            pairs = i[other], j[other], np.broadcast_to(shift, (other.sum(), 3))
+            parts.append(_near(x, lattices[other], pairs, cutoff))
         first += n
-    return _graph(structures, _sorted(*_joined(parts)), cutoff)
+    return _graph(structures, _sorted(*_concatenated(parts)), cutoff)
 
 
 def images_in_reach(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> np.ndarray:
@@ -72,7 +75,7 @@ def images_in_reach(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cu
     Planes of fractional coordinate f_k are 1/|b_k| apart, b_k a column of the inverse cell; atoms that
     differ by Δf_k are therefore at least |Δf_k + s_k| / |b_k| apart, whatever the skew of the cell.
     """
-    inverse = np.linalg.inv(_completed(cell, pbc))
+    inverse = np.linalg.inv(completed(cell[None], pbc[None])[0])
     fractional = positions @ inverse
     spread = np.ptp(fractional, axis=0) if len(positions) else np.zeros(3)
     reach = np.ceil(spread + cutoff * np.linalg.norm(inverse, axis=0)).astype(int) * pbc
@@ -92,24 +95,17 @@ def _arrays(structures: Structures, cutoff: float) -> tuple[np.ndarray, np.ndarr
     return x, cell, pbc, counts
 
 
-def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """The cell with rows of non-periodic directions replaced by unit vectors orthogonal to the rest."""
-    rows = np.where(pbc[:, None], cell, 0.0)
-    if pbc.all():
-        return rows
-    _, _, orthonormal = np.linalg.svd(rows)
-    rows[~pbc] = orthonormal[pbc.sum() :]
-    return rows
+def _near(x: np.ndarray, cell: np.ndarray, edges: Edges, cutoff: float) -> Edges:
+    """Edges shorter than the cutoff, ``cell`` given per edge; both ends of a pair judge it alike.
 
-
-def _squared_length(
-    x: np.ndarray, cell: np.ndarray, i: np.ndarray, j: np.ndarray, s: np.ndarray
-) -> np.ndarray:
-    """Squared distance of edges; reversing an edge negates every term exactly, so both ends agree."""
+    Reversing an edge negates every term of its vector exactly, so its length is the same number.
+    """
+    i, j, s = edges
     d = x[j] - x[i]
     for k in range(3):
-        d += s[:, k, None] * cell[k]
-    return np.einsum("ek,ek->e", d, d)
+        d += s[:, k, None] * cell[:, k]
+    near = np.einsum("ek,ek->e", d, d) < cutoff**2
+    return i[near], j[near], s[near]
 
 
 def _search_dense(
@@ -140,16 +136,27 @@ def _search_block(x: np.ndarray, first: np.ndarray, counts: np.ndarray, width: i
 
 
 def _search_cells(
-    x: np.ndarray, first: int, n: int, cell: np.ndarray, pbc: np.ndarray, cutoff: float
+    x: np.ndarray,
+    first: np.ndarray,
+    counts: np.ndarray,
+    cell: np.ndarray,
+    pbc: np.ndarray,
+    chosen: np.ndarray,
+    cutoff: float,
 ) -> Edges:
-    """Edges of one structure: vesin finds them in a slightly larger cutoff, our arithmetic judges them."""
+    """Edges of other structures: vesin finds them in a slightly larger cutoff, our arithmetic judges them."""
     search = NeighborList(cutoff=cutoff * _MARGIN, full_list=True, n_threads=1)
-    x = x[first : first + n]
-    i, j, s = search.compute(x, _completed(cell, pbc), pbc, "ijS")
-    i, j, s = i.astype(np.int64), j.astype(np.int64), s.astype(np.int64)
-    near = _squared_length(x, cell, i, j, s) < cutoff**2
-    edges = _sorted(i[near], j[near], s[near])
-    return edges[0] + first, edges[1] + first, edges[2]
+    full = completed(cell[chosen], pbc[chosen])
+    parts, owner = [_NOTHING], []
+    for k, s in enumerate(chosen.tolist()):
+        here = x[first[s] : first[s] + counts[s]]
+        pair, shift = search.compute(here, full[k], pbc[s], "PS", copy=False)
+        pair = pair.astype(np.int64) + first[s]
+        parts.append((pair[:, 0], pair[:, 1], shift.astype(np.int64)))
+        owner.append(np.full(len(pair), s))
+    edges = _concatenated(parts)
+    cells = cell[np.concatenate([np.zeros(0, np.int64), *owner])]
+    return _sorted(*_near(x, cells, edges, cutoff))
 
 
 def _sorted(i: np.ndarray, j: np.ndarray, s: np.ndarray) -> Edges:
@@ -166,14 +173,17 @@ def _sorted(i: np.ndarray, j: np.ndarray, s: np.ndarray) -> Edges:
 
 
 def _joined(parts: list[Edges]) -> Edges:
-    """Sets of edges of different structures, each sorted, as one sorted set."""
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 3), np.int64)
-    i, j, s = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    """Sets of edges of different structures, each set sorted, as one sorted set."""
+    i, j, s = _concatenated(parts)
     if (i[1:] >= i[:-1]).all():
         return i, j, s
     order = np.argsort(i, kind="stable")
     return i[order], j[order], s[order]
+
+
+def _concatenated(parts: list[Edges]) -> Edges:
+    i, j, s = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return i, j, s
 
 
 def _graph(structures: Structures, edges: Edges, cutoff: float) -> Graph:

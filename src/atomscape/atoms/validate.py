@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from atomscape.atoms.cells import heights
 from atomscape.atoms.structures import Structures
 
 MAX_NUMBER = 118
@@ -81,28 +82,6 @@ def check_cells(
             f"{prefix}cell of structure {bad} is singular ({cell[bad].tolist()} Å); "
             f"periodic structures need {rows} (pbc=[{flags}]). Give the cell, or set pbc to F."
         )
-
-
-def heights(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """Distance of opposite cell faces [structures, 3] in Å, among periodic directions; infinite along others.
-
-    The height along row k is what is left of it orthogonal to the other periodic rows.
-    """
-    rows = np.where(pbc[..., None], cell.astype(np.float64), 0.0)
-    height = np.full(pbc.shape, np.inf)
-    for k in range(3):
-        others = [m for m in range(3) if m != k]
-        u, rest = rows[:, k], rows[:, others]
-        normal = np.cross(rest[:, 0], rest[:, 1])
-        along, size = np.abs((u * normal).sum(-1)), np.linalg.norm(normal, axis=-1)
-        single = rest.sum(1) * (pbc[:, others].sum(1) == 1)[:, None]
-        length = np.linalg.norm(single, axis=-1)
-        unit = single / np.where(length > 0, length, 1.0)[:, None]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            left = np.linalg.norm(u - (u * unit).sum(-1, keepdims=True) * unit, axis=-1)
-            full = np.where(size > 0, along / np.where(size > 0, size, 1.0), 0.0)
-        height[:, k] = np.where(pbc[:, k], np.where(pbc[:, others].all(1), full, left), np.inf)
-    return height
 
 
 def _first(mask: np.ndarray) -> int:
