@@ -1,7 +1,7 @@
 """Size-aware batches: which structures go together, under a budget of structures, atoms or edges.
 
-The order is a function of (seed, epoch) alone. Skipping the first k batches of an epoch gives exactly the rest,
-so that an interrupted epoch is continued where it stopped.
+The order is a function of (seed, epoch) alone. Skipping the first k batches of an epoch gives exactly the
+rest, so that an interrupted epoch is continued where it stopped.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 class Batches:
     """Batches of positions in a list of structures with the given sizes.
 
-    Each position comes once per epoch. A batch is closed before it would exceed a limit; a structure that alone
-    exceeds one makes a batch of its own. ``atoms`` and ``edges`` are counts per structure.
+    Each position comes once per epoch. A batch is closed before it would exceed a limit; a structure that
+    alone exceeds one makes a batch of its own. ``atoms`` and ``edges`` are counts per structure.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The card of a dataset: what it holds, in which units, at which level of theory, from where, under which licence.
+"""The card of a dataset: contents, units, level of theory, provenance, licence.
 
 A source states a card; a store keeps it as JSON, filled in with what was counted while writing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from atomscape.atoms.properties import Property, property_named
 from atomscape.o3.irreps import Irreps
@@ -89,11 +89,6 @@ class Card(_Record):
     elements: tuple[str, ...] = ()
     splits: dict[str, int] = {}
 
-    @field_validator("properties", mode="before")
-    @classmethod
-    def _from_names(cls, value):
-        return tuple(PropertyRecord.of(p) if isinstance(p, str | Property) else p for p in value)
-
     @property
     def units(self) -> dict[str, str]:
         """Unit of each property; lengths are Å everywhere."""
@@ -102,3 +97,8 @@ class Card(_Record):
     def with_counts(self, **counted) -> Card:
         """Return the card with fields replaced."""
         return self.model_copy(update=counted)
+
+
+def records(*properties: Property | str) -> tuple[PropertyRecord, ...]:
+    """Records of properties, or of names in the vocabulary, for a card."""
+    return tuple(PropertyRecord.of(p) for p in properties)

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import cast
 
-from atomscape import __version__
+from atomscape import __version__, units
 from atomscape.data.shards import sha256
 from atomscape.data.source import Source
 from atomscape.data.store import Store, is_store, write_store
@@ -52,14 +52,13 @@ def load(what: str | Path) -> Store:
 
 
 def load_source(name: str) -> Store:
-    """Store of a named source, from ``$ATOMSCAPE_DATA/<name>``, the embedded folder or the download folder."""
+    """Store of a named source, from its embedded folder, ``$ATOMSCAPE_DATA`` or the download folder."""
     source = cast(Source, find(KIND, name))
     folder = source_folder(name, source)
     if is_store(folder):
         return Store.open(folder)
     inputs = source.inputs(folder)
-    reader = Path(str(source.__file__)).read_text()
-    target = cache_folder() / "stores" / f"{name}-{key_of(inputs, reader)}"
+    target = cache_folder() / "stores" / f"{name}-{key_of(inputs, _code(source))}"
     if is_store(target):
         return Store.open(target)
     read_from = ", ".join(f"{p.name} (sha256 {sha256(p)[:16]}…)" for p in inputs)
@@ -98,7 +97,7 @@ def write_once(target: Path, write) -> Store:
 
 
 def key_of(paths: list[Path], options: str = "") -> str:
-    """Key of a conversion: names, content and options. Of files above 64 MiB: ends, size and time of change."""
+    """Key of a conversion: names, content and options; of files above 64 MiB the ends, size and time."""
     digest = hashlib.sha256(f"{__version__}\n{options}".encode())
     for path in sorted(paths):
         digest.update(f"\n{path.name}\n".encode())
@@ -112,3 +111,9 @@ def key_of(paths: list[Path], options: str = "") -> str:
                 file.seek(-WHOLE // 2, os.SEEK_END)
                 digest.update(file.read())
     return digest.hexdigest()[:16]
+
+
+def _code(source: Source) -> str:
+    """Text of everything that decides what is read: the reader, the modules beside this one, the units."""
+    files = (source.__file__, units.__file__, *sorted(Path(__file__).parent.glob("*.py")))
+    return "\n".join(Path(str(f)).read_text() for f in files)

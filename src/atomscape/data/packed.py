@@ -21,8 +21,8 @@ def packed_batches(
 ) -> Iterator[Structures]:
     """Cut packed arrays into batches of ``size`` structures.
 
-    ``positions`` in Å, one row per atom; ``cell`` [structures, 3, 3] in Å makes the structures periodic in all
-    directions, None leaves them free. ``labels`` have one value per structure.
+    ``positions`` in Å, one row per atom; ``cell`` [structures, 3, 3] in Å makes the structures periodic in
+    all directions, None leaves them free. ``labels`` have one value per structure.
     """
     ends = np.cumsum(counts, dtype=np.int64)
     for a in range(0, len(counts), size):

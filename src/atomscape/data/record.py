@@ -1,4 +1,4 @@
-"""The record of a store, kept as ``card.json``: the card, the list of shards with checksums, the types of labels."""
+"""The record of a store, kept as ``card.json``: the card, the shards with checksums, the types of labels."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import torch
 
 from atomscape.atoms.structures import Structures
-from atomscape.shapes import Float, Int, Tensor
+from atomscape.shapes import Float, Tensor
 
 N_ELEMENTS = 119
+"""Length of a table indexed by atomic number; entry 0 is not used."""
 
 
 @dataclass(frozen=True)
@@ -32,42 +33,47 @@ class Condition:
     number: float
     rmse: float
 
+    def __str__(self) -> str:
+        """One line for a report."""
+        text = (
+            f"{self.elements} elements from {self.used} structures, condition number {self.number:.3g}, "
+            f"residual {1e3 * self.rmse:.3g} meV/atom (RMSE)"
+        )
+        if self.rank < self.elements:
+            text += f"; only {self.rank} combinations of elements are determined (least norm taken)"
+        return text
 
-def composition(
+
+def composition_of(
     structures: Structures, elements: Sequence[int] = tuple(range(N_ELEMENTS))
 ) -> Float[Tensor, "structures elements"]:
-    """Atoms of each of the elements (atomic numbers) in each structure; by default column Z is element Z."""
-    flat = torch.bincount(
-        structures.structure * N_ELEMENTS + structures.numbers, minlength=len(structures) * N_ELEMENTS
-    )
-    return flat.reshape(-1, N_ELEMENTS)[:, list(elements)].to(torch.float64)
+    """Atoms of each of the elements in each structure (float64); by default column Z is atomic number Z."""
+    flat = structures.structure * N_ELEMENTS + structures.numbers
+    counts = torch.bincount(flat, minlength=len(structures) * N_ELEMENTS)
+    return counts.reshape(-1, N_ELEMENTS)[:, list(elements)].to(torch.float64)
 
 
 def fit_references(
-    numbers: Int[Tensor, " atoms"], structure: Int[Tensor, " atoms"], energies: Float[Tensor, " structures"]
-) -> Float[Tensor, "119"]:
-    """Reference of each element by least squares; 0 for elements that do not occur. See ``reference_fit``."""
-    return reference_fit(numbers, structure, energies)[0]
-
-
-def reference_fit(
-    numbers: Int[Tensor, " atoms"], structure: Int[Tensor, " atoms"], energies: Float[Tensor, " structures"]
+    counts: Float[Tensor, "structures 119"], energies: Float[Tensor, " structures"]
 ) -> tuple[Float[Tensor, "119"], Condition]:
-    """Reference of each element and how well the energies determine it.
+    """Reference of each element (0 for elements that do not occur) and how well it is determined.
 
-    ``energies`` are per structure; structures whose energy is NaN are left out.
+    Parameters
+    ----------
+    counts
+        ``composition_of`` the structures.
+    energies
+        Energies per structure; structures whose energy is NaN are left out.
 
     Raises
     ------
     ValueError
         No energy is known.
     """
-    n = len(energies)
-    counts = torch.bincount(structure * N_ELEMENTS + numbers, minlength=n * N_ELEMENTS).reshape(n, N_ELEMENTS)
     known = torch.isfinite(energies) & (counts.sum(1) > 0)
     if not bool(known.any()):
         raise ValueError(
-            "reference energies need at least one structure with a known energy; all labels are NaN"
+            f"reference energies need a structure with a known energy; none of {len(energies)} has one"
         )
     present = counts[known].sum(0) > 0
     a, y = counts[known][:, present].to(torch.float64), energies[known].to(torch.float64)

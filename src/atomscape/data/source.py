@@ -20,6 +20,7 @@ class Source(Protocol):
     """
 
     card: Card
+    __file__: str | None
 
     def inputs(self, folder: Path) -> list[Path]:
         """Files that ``read`` will use, the best layout present; empty where there is none."""

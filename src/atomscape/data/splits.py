@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +37,8 @@ def random_split(n: int | Sequence[int] | np.ndarray, parts: Mapping[str, float 
 def index_file_split(path: str | Path, store: Store | None = None) -> Split:
     """Read a split file: ``{"name", "dataset", "seed", "splits": {"train": [...], …}}``.
 
-    Entries are structure numbers; where the file has ``"prefix"`` they are ids without it, the store is needed,
-    and all ids must be in it.
+    Entries are structure numbers; where the file has ``"prefix"`` they are ids without it, the store is
+    needed, and all ids must be in it.
 
     Raises
     ------
@@ -94,8 +95,8 @@ def write_index_file(
 def composition_group_split(store: Store, parts: Mapping[str, float], seed: int) -> Split:
     """Random parts in which no reduced formula stands twice, so that polymorphs and conformers stay together.
 
-    Groups are drawn in random order and go to the part that lacks most of its share; parts are filled to within
-    one group of the fractions.
+    Groups are drawn in random order and go to the part that lacks most of its share; parts are filled to
+    within one group of the fractions.
     """
     groups = formula_groups(store)
     sizes = _sizes(len(store), parts)
@@ -135,7 +136,7 @@ def size_split(counts: np.ndarray, limits: Mapping[str, tuple[int, int]]) -> Spl
     """
     split = {name: np.flatnonzero((counts >= a) & (counts <= b)) for name, (a, b) in limits.items()}
     ordered = sorted(limits.values())
-    if any(high >= low for (_, high), (low, _) in zip(ordered, ordered[1:], strict=False)):
+    if any(high >= low for (_, high), (low, _) in pairwise(ordered)):
         raise ValueError(f"ranges of sizes overlap: {dict(limits)}")
     return split
 

@@ -1,8 +1,8 @@
 """A dataset on disk: a folder of memory-mapped Arrow shards, written once, and a JSON card.
 
-``write_store`` writes into a hidden folder beside the final one and renames it when all is on disk, so that a
-store is either complete or absent. ``Store`` gathers structures in any order with one copy per array, from the
-page cache into the batch; shards that are not asked for are not read.
+``write_store`` writes into a hidden folder beside the final one and renames it when all is on disk, so that
+a store is either complete or absent. ``Store`` gathers structures in any order with one copy per array, from
+the page cache into the batch; shards that are not asked for are not read.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ class Store:
 
     def __repr__(self) -> str:
         """Name, counts and place."""
-        return f"Store({self.card.name!r}, {len(self)} structures, {self.card.n_atoms} atoms, {str(self.folder)!r})"
+        counts = f"{len(self)} structures, {self.card.n_atoms} atoms"
+        return f"Store({self.card.name!r}, {counts}, {str(self.folder)!r})"
 
     def __reduce__(self):
         """Pickle as the place on disk, so that worker processes map the files themselves."""
