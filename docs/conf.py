@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
     "offline",
+    "plain_docstrings",
     "results",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
@@ -59,6 +60,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,
+    "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "abort_on_example_error": True,
     "min_reported_time": 1e9,
