@@ -24,6 +24,7 @@ from atomscape.find import available, find, suggest
 REFERENCE = "reference"
 OPS: dict[str, Op] = {}
 _forced: dict[str, str] = {}
+_watching: list[Explanation] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,12 @@ class Op:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the back-end that serves these arguments."""
-        if not self.backends and self.name not in _forced:
+        if not self.backends and self.name not in _forced and _watching is None:
             return self.reference(*args, **kwargs)
-        return self._function(self.explain(*args, **kwargs).chosen)(*args, **kwargs)
+        explanation = self.explain(*args, **kwargs)
+        if _watching is not None:
+            _watching.append(explanation)
+        return self._function(explanation.chosen)(*args, **kwargs)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """Say which back-end serves these arguments, and why the others decline.
@@ -116,6 +120,17 @@ class Op:
 
     def _function(self, name: str) -> Callable[..., Any]:
         return self.reference if name == REFERENCE else self.backends[name].run
+
+
+@contextmanager
+def watched() -> Iterator[list[Explanation]]:
+    """Collect who serves each call inside the block, in order."""
+    global _watching
+    before, _watching = _watching, []
+    try:
+        yield _watching
+    finally:
+        _watching = before
 
 
 def ops() -> dict[str, Op]:
