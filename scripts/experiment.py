@@ -1,13 +1,12 @@
 """Run an experiment and keep its result: ``python scripts/experiment.py qm9_gap_tfn --seed 1 [key=value …]``.
 
 The config is ``experiments/NAME/config.yaml``; the run lives in ``runs/NAME-seedN`` (resumed if it is there);
-at its end the result joins ``experiments/NAME/results.json``, one entry per seed.
+at its end its ``results.json`` is copied beside the config (as ``results-seedN.json`` for N > 0).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -20,9 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> int:
     """Train, then file the result; 1 if the run was interrupted."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", help="folder under experiments/")
     parser.add_argument("overrides", nargs="*", help="key.sub=value; such a run is a trial and is not filed")
     parser.add_argument("--seed", type=int, default=0)
@@ -35,16 +32,9 @@ def main() -> int:
     if results is None:
         return 1
     if not given.overrides:
-        file_result(folder / "results.json", results.as_dict())
+        filed = "results.json" if given.seed == 0 else f"results-seed{given.seed}.json"
+        write_atomic(folder / filed, (out / "results.json").read_bytes())
     return 0
-
-
-def file_result(path: Path, result: dict) -> None:
-    """Add a result to a list of results, replacing the one with the same seed."""
-    filed = json.loads(path.read_text()) if path.is_file() else []
-    kept = [r for r in filed if r["seed"] != result["seed"]]
-    text = json.dumps(sorted([*kept, result], key=lambda r: r["seed"]), indent=1, ensure_ascii=False)
-    write_atomic(path, (text + "\n").encode())
 
 
 if __name__ == "__main__":

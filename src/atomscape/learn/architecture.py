@@ -16,13 +16,13 @@ class HeadRecord(Strict):
     """One head: the dataset it serves (or ``"shared"``), what it predicts, and its plug-in."""
 
     dataset: str
-    property: PropertyRecord
+    predicts: PropertyRecord
     head: PlugIn
 
     @property
     def key(self) -> str:
         """Key in the model, ``dataset:property``."""
-        return f"{self.dataset}:{self.property.name}"
+        return f"{self.dataset}:{self.predicts.name}"
 
 
 class Architecture(Strict):
@@ -54,14 +54,14 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
         if p.derivative_of is not None:
             if p.derivative_of not in {x.property for x in config.objectives}:
                 raise ValueError(
-                    f"{p.name} are derivatives of the {p.derivative_of}: add an objective for {p.derivative_of} "
-                    "(weight 0 is allowed)"
+                    f"{p.name} are derivatives of the {p.derivative_of}: add an objective for "
+                    f"{p.derivative_of} (weight 0 is allowed)"
                 )
             derivatives.append(p.name)
             continue
         record = PropertyRecord.of(p)
         dataset = "shared" if o.dataset == "all" else o.dataset
-        heads.append(HeadRecord(dataset=dataset, property=record, head=o.head or default_head(o, p)))
+        heads.append(HeadRecord(dataset=dataset, predicts=record, head=o.head or default_head(o, p)))
     heads.sort(key=lambda h: h.dataset != "shared")
     return Architecture(
         encoder=config.encoder,
@@ -83,7 +83,7 @@ def default_head(objective: Objective, property: Property) -> PlugIn:
     if property.shape:
         scalars = [p.name for p in PROPERTIES.values() if not p.shape]
         raise ValueError(
-            f"objective {objective.property!r} has values of shape {property.shape}; no head predicts that by "
-            f"default, name one with `head: {{kind: …}}`{suggest(objective.property, scalars)}"
+            f"objective {objective.property!r} has values of shape {property.shape}; no head predicts that "
+            f"by default, name one with `head: {{kind: …}}`{suggest(objective.property, scalars)}"
         )
     return PlugIn(kind="scalar" if property.per == "structure" else "atom_scalar")

@@ -1,7 +1,8 @@
 """Two baselines that every table shows: the mean of the training part, and linear regression on composition.
 
     extensive   mean: (mean per atom) · n_atoms        composition: Σ_atoms b[element] + c
-    intensive   mean: mean                             composition: mean over atoms of b[element], + c
+    intensive   mean: mean                             composition: the same for molecules; for crystals, mean
+                                                       over atoms of b[element], + c (a cell is a choice)
     per atom    mean: mean                             composition: mean of the element
 
 Vectors and tensors are predicted by their mean; a composition says nothing about a direction.
@@ -25,7 +26,7 @@ NAMES = ("mean", "composition")
 
 
 def baselines(prepared: Prepared) -> dict[str, dict[str, list[Metric]]]:
-    """Errors of both baselines on each part: baseline → part → rows. Fitted per dataset on its training part."""
+    """Errors of both baselines: baseline → part → rows. Fitted per dataset on its training part."""
     return {name: {part: _errors(prepared, name, part) for part in PARTS} for name in NAMES}
 
 
@@ -61,16 +62,17 @@ def mean(p: Property, train: Structures, known: Tensor) -> Predictor:
 
 
 def composition(p: Property, train: Structures, known: Tensor) -> Predictor:
-    """Fit linear regression on composition: counts if extensive, fractions if not, with a constant."""
+    """Fit linear regression on composition: counts, or fractions for intensive properties of crystals."""
     if p.shape:
         return mean(p, train, known)
     y = train.labels[p.name][known]
     if p.per == "atom":
         return _element_means(y, train.numbers[known])
     elements = train.numbers.unique()
-    x = design(train[known], elements, p.extensive)
+    counts = p.extensive or not bool(train.pbc.any())
+    x = design(train[known], elements, counts)
     weights = torch.linalg.lstsq(x, y.unsqueeze(1), driver="gelsd").solution
-    return lambda s: (design(s, elements, p.extensive) @ weights)[:, 0]
+    return lambda s: (design(s, elements, counts) @ weights)[:, 0]
 
 
 def _element_means(y: Tensor, numbers: Tensor) -> Predictor:
@@ -80,11 +82,11 @@ def _element_means(y: Tensor, numbers: Tensor) -> Predictor:
     return lambda s: table[s.numbers]
 
 
-def design(s: Structures, elements: Tensor, extensive: bool) -> Float[Tensor, "structures columns"]:
-    """Count (or fraction) of each element, and a column of ones. Elements not listed are left out."""
+def design(s: Structures, elements: Tensor, count: bool) -> Float[Tensor, "structures columns"]:
+    """Count (or fraction) of each element, and a column of ones; elements not listed are left out."""
     one_hot = (s.numbers.unsqueeze(1) == elements).to(torch.float64)
     counts = torch.zeros(len(s), len(elements), dtype=torch.float64).index_add_(0, s.structure, one_hot)
-    if not extensive:
+    if not count:
         counts = counts / s.counts.unsqueeze(1)
     return torch.cat([counts, torch.ones(len(s), 1, dtype=torch.float64)], dim=1)
 

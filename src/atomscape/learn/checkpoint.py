@@ -1,7 +1,7 @@
 """Files of weights and of training states: safetensors with JSON in their header, written atomically.
 
-One file holds tensors and description together, so a reader never sees one without the other. A write goes to
-a temporary file beside the target, is flushed to the disk and renamed: a crash leaves the old file or the new.
+One file holds tensors and description together, so a reader never sees one without the other. A write goes
+to a temporary file beside the target, is flushed to the disk and renamed: a crash leaves the old or the new.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ class RandomSplit(Strict):
     """Random split; parts are fractions (< 1) or counts. ``test`` left out takes what remains."""
 
     kind: Literal["random"] = "random"
-    train: float = Field(0.8, gt=0)
-    val: float = Field(0.1, gt=0)
-    test: float | None = Field(None, gt=0)
+    train: float = Field(default=0.8, gt=0)
+    val: float = Field(default=0.1, gt=0)
+    test: float | None = Field(default=None, gt=0)
     seed: int = 0
 
 
@@ -103,8 +103,8 @@ class Objective(Strict):
     dataset: str = "all"
     head: PlugIn | None = None
     loss: Literal["mae", "mse", "huber"] = "mae"
-    weight: float = Field(1.0, ge=0)
-    references: bool = Field(False, description="fit a value per element for intensive properties too")
+    weight: float = Field(default=1.0, ge=0)
+    references: bool = Field(default=False, description="fit a value per element to intensive ones too")
 
 
 class Budget(Strict):
@@ -120,21 +120,21 @@ class Training(Strict):
 
     epochs: Count = 100
     batch: Budget = Budget()
-    learning_rate: float = Field(2e-3, gt=0)
-    final_learning_rate: float = Field(1e-3, ge=0, le=1, description="as a fraction of learning_rate")
-    warm_up: float = Field(0.02, ge=0, lt=1, description="fraction of all steps")
-    weight_decay: float = Field(1e-4, ge=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    final_learning_rate: float = Field(default=1e-3, ge=0, le=1, description="as a fraction of learning_rate")
+    warm_up: float = Field(default=0.02, ge=0, lt=1, description="fraction of all steps")
+    weight_decay: float = Field(default=1e-4, ge=0)
     betas: tuple[float, float] = (0.9, 0.99)
-    clip: float | None = Field(10.0, gt=0, description="largest gradient norm")
-    ema: float = Field(0.99, ge=0, lt=1, description="decay of the weight average; 0 switches it off")
-    patience: Count | None = Field(None, description="evaluations without improvement before stopping")
+    clip: float | None = Field(default=10.0, gt=0, description="largest gradient norm")
+    ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the weight average; 0 switches it off")
+    patience: Count | None = Field(default=None, description="evaluations without improvement")
     precision: Literal["no", "bf16", "fp16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
     threads: Count = 1
-    evaluate_every: Count = Field(1, description="epochs")
-    checkpoint_every: Count = Field(1, description="epochs")
-    checkpoint_seconds: float = Field(120.0, gt=0)
-    cache_gigabytes: float = Field(2.0, ge=0, description="memory for neighbour graphs; beyond it, rebuilt")
+    evaluate_every: Count = Field(default=1, description="epochs")
+    checkpoint_every: Count = Field(default=1, description="epochs")
+    checkpoint_seconds: float = Field(default=120.0, gt=0)
+    cache_gigabytes: float = Field(default=2.0, ge=0, description="for neighbour graphs; beyond it, rebuilt")
     tensorboard: bool = False
 
 

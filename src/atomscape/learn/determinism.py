@@ -7,8 +7,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+
+_fill: Any = torch.utils.deterministic
 
 
 @contextmanager
@@ -20,20 +23,23 @@ def deterministic(threads: int, seed: int) -> Iterator[torch.Generator]:
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    fill = _fill.fill_uninitialized_memory
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+        _fill.fill_uninitialized_memory = False  # a debugging aid that costs time
         try:
             yield torch.Generator().manual_seed(seed)
         finally:
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1], warn_only=warn_only)
+            _fill.fill_uninitialized_memory = fill
 
 
 class Stop:
-    """Set by Ctrl-C or SIGTERM, so that the loop can end after the current batch; a second Ctrl-C is immediate."""
+    """Set by Ctrl-C or SIGTERM, so that the loop ends after the current batch; a second one is immediate."""
 
     def __init__(self) -> None:
         self.asked = False

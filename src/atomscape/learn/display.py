@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: a progress bar with the time left on a terminal, lines elsewhere."""
+"""What a person sees of a run under way: a progress bar with the time left on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Average of the weights along training: ā ← d ā + (1−d) w, with d raised towards its end value at the start."""
+"""Average of the weights along training: ā ← d ā + (1−d) w, where d grows to its end value at the start."""
 
 from __future__ import annotations
 

@@ -99,14 +99,14 @@ def predict(
     chosen = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.int64)
     device = next(model.parameters()).device
     for span in batches_in_order(counts[chosen]):
-        structures = store[chosen[span.start : span.stop]].to(dtype=torch.float64)
+        structures = store[chosen[span.start : span.stop].tolist()].to(dtype=torch.float64)
         graph = neighbour_graph(structures, model.cutoff).to(device)
         with evaluating(model):
             predictions = model(graph, dataset, derivatives)
         yield structures, {k: v.cpu() for k, v in predictions.items()}
 
 
-class evaluating:  # noqa: N801 (reads as a word in a with statement)
+class evaluating:
     """While it lasts: evaluation mode, and no graph of derivatives is kept."""
 
     def __init__(self, model: torch.nn.Module):

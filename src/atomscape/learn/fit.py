@@ -12,6 +12,7 @@ the same number for an isolated molecule and for a thousand frames of one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -53,7 +54,7 @@ class Fitted:
 
 
 def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list[Term], list[Fitted]]:
-    """Set the buffers of all heads from the training part; return the rows of the loss and what was fitted."""
+    """Set the buffers of all heads from the training part; return the loss terms and what was fitted."""
     names = [d.name for d in config.data]
     structures, terms, fitted = prepared.structures["train"], [], []
     for o in config.objectives:
@@ -66,7 +67,7 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         if p.derivative_of is None:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
-            head = model.heads[f"{'shared' if d is None else o.dataset}:{p.name}"]
+            head: Any = model.heads[f"{'shared' if d is None else o.dataset}:{p.name}"]
             for z, value in fit.references.items():
                 head.references[z] = value
             head.shift.fill_(fit.shift)

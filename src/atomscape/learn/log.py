@@ -67,6 +67,7 @@ def _board(folder: Path, wanted: bool):
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise ValueError(
-            "training.tensorboard needs the package tensorboard: pip install 'atomscape[tensorboard]', or set it to false"
+            "training.tensorboard needs the package tensorboard; install it with "
+            "pip install 'atomscape[tensorboard]', or set it to false"
         ) from None
     return SummaryWriter(str(folder / "tensorboard"))

@@ -34,7 +34,7 @@ class Model(nn.Module):
         self.heads = nn.ModuleDict()
         for h in architecture.heads:
             module = find("heads", h.head.kind)
-            property = h.property.property()
+            property = h.predicts.property()
             self.heads[h.key] = module.build(
                 module.Config(**h.head.options), self.encoder.irreps, (property,)
             )
@@ -56,7 +56,7 @@ class Model(nn.Module):
     @property
     def properties(self) -> dict[str, Property]:
         """Every property the model predicts, derivatives of the energy included."""
-        own = {h.property.name: h.property.property() for h in self.architecture.heads}
+        own = {h.predicts.name: h.predicts.property() for h in self.architecture.heads}
         return own | {name: PROPERTIES[name] for name in self.architecture.derivatives}
 
     @property
@@ -100,7 +100,7 @@ class Model(nn.Module):
         index = self._dataset_index(dataset, graph)
         if not wanted:
             return self._heads(graph, index)
-        if not any(h.property.name == "energy" for h in self.architecture.heads):
+        if not any(h.predicts.name == "energy" for h in self.architecture.heads):
             raise LookupError(
                 f"{', '.join(wanted)} need an energy head; this model predicts {list(self.properties)}"
             )
@@ -123,13 +123,13 @@ class Model(nn.Module):
         embedding = self.encoder(graph)
         predictions: dict[str, Tensor] = {}
         for h in self.architecture.heads:  # shared heads come first, a dataset's own head overrides them
-            name = h.property.name
+            name = h.predicts.name
             value = self.heads[h.key](embedding, graph)[name]
             if h.dataset == "shared":
                 predictions[name] = value
                 continue
             mine = index == self.architecture.datasets.index(h.dataset)
-            if h.property.per == "atom":
+            if h.predicts.per == "atom":
                 mine = mine[graph.structures.structure]
             other = predictions.get(name, torch.full_like(value, torch.nan))
             predictions[name] = torch.where(mine.view(-1, *[1] * (value.dim() - 1)), value, other)

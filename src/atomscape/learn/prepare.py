@@ -98,8 +98,8 @@ def split_rows(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
     for part in PARTS:
         if len(rows[part]) == 0:
             raise ValueError(
-                f"dataset {dataset.name!r}: the {part} part of its split is empty ({n} structures in all; split "
-                f"{split.kind}); change data.{dataset.name}.split"
+                f"dataset {dataset.name!r}: the {part} part of its split is empty ({n} structures in all; "
+                f"split {split.kind}); change data.{dataset.name}.split"
             )
     return rows
 
@@ -119,7 +119,8 @@ def _amounts(split: RandomSplit, n: int, name: str) -> dict[str, int]:
     test = n - train - val if split.test is None else count(split.test)
     if test < 1 or train + val + test > n:
         raise ValueError(
-            f"dataset {name!r} has {n} structures, too few for train {train}, val {val} and test {max(test, 1)}; "
+            f"dataset {name!r} has {n} structures, too few for train {train}, val {val}, "
+            f"test {max(test, 1)}; "
             "give smaller parts in its split"
         )
     return {"train": train, "val": val, "test": test}
@@ -136,7 +137,7 @@ def _properties(config: RunConfig, stores: dict[str, Store]) -> dict[str, Proper
                 continue
             if found.setdefault(o.property, p) != p:
                 raise ValueError(
-                    f"{o.property!r} means different things in different datasets: {found[o.property]} and {p}"
+                    f"{o.property!r} means different things in two datasets: {found[o.property]} and {p}"
                 )
         if o.property not in found or o.property not in known:
             raise ValueError(
@@ -168,7 +169,7 @@ def _check_labels(config: RunConfig, prepared: Prepared) -> None:
                 == 0
             ):
                 raise ValueError(
-                    f"objective {o.property!r} on {o.dataset!r}: every label in the {part} part is NaN (unknown); "
+                    f"objective {o.property!r} on {o.dataset!r}: all labels of the {part} part are NaN: "
                     "there is nothing to learn or to measure"
                 )
 

@@ -39,9 +39,10 @@ def load_config(what: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
             raise ValueError(f"no config file {path}")
         return parse_config(path.read_text(), overrides, str(path), path.parent)
     if str(what) not in recipes():
-        known = ", ".join(recipes())
+        known = recipes()
         raise ValueError(
-            f"{str(what)!r} is neither a YAML file nor a recipe{suggest(str(what), recipes())} Recipes: {known}."
+            f"{str(what)!r} is neither a YAML file nor a recipe{suggest(str(what), known)} "
+            f"Known: {', '.join(known)}."
         )
     text = resources.files("atomscape").joinpath("recipes", f"{what}.yaml").read_text()
     return parse_config(text, overrides, f"recipe {what}")
@@ -96,25 +97,24 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     return raw
 
 
-def _set(node: Any, keys: list[str], value: Any, override: str) -> None:
+def _set(raw: Any, keys: list[str], value: Any, override: str) -> None:
+    node = raw
     for depth, key in enumerate(keys):
-        last = depth == len(keys) - 1
+        where: Any = key
         if isinstance(node, list):
             if not key.lstrip("-").isdigit() or not -len(node) <= int(key) < len(node):
                 raise ValueError(f"override {override!r}: {key!r} is not an index into a list of {len(node)}")
-            key = int(key)
+            where = int(key)
         elif not isinstance(node, dict):
             raise ValueError(
                 f"override {override!r}: {'.'.join(keys[:depth])} is a value and has no key {key!r}"
             )
-        if last:
-            node[key] = value
-        elif isinstance(node, dict):
-            if node.get(key) is None:
-                node[key] = {}
-            node = node[key]
+        if depth == len(keys) - 1:
+            node[where] = value
         else:
-            node = node[key]
+            if isinstance(node, dict) and node.get(where) is None:
+                node[where] = {}
+            node = node[where]
 
 
 def _find_split_files(raw: dict[str, Any], beside: Path) -> None:

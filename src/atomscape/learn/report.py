@@ -91,44 +91,39 @@ def serving() -> str:
 
 
 def end_table(results: Results) -> Table:
-    """MAE and RMSE on each part with units; baselines beside them."""
+    """MAE and RMSE on each part with units; beside them the MAE of the two baselines."""
     minutes = f"{results.wall_seconds / 60:.1f} min wall, {results.cpu_seconds / 60:.1f} min CPU"
-    table = Table(
-        title=f"{results.name}: best of {results.epochs} epochs at {results.best_epoch}; {minutes}",
-        title_justify="left",
-    )
-    for column in (
-        "dataset",
-        "property",
-        "unit",
-        "part",
-        "count",
-        "MAE",
-        "RMSE",
-        "MAE mean",
-        "MAE composition",
-    ):
-        table.add_column(
-            column, justify="left" if column in ("dataset", "property", "unit", "part") else "right"
-        )
+    title = f"{results.name}: epoch {results.best_epoch} of {results.epochs} was best; {minutes}"
+    table = _metric_columns(title, "mean", "composition")
     for part in PARTS:
         for m in results.metrics[part]:
-            others = [find_metric(results.baselines[b][part], m) for b in ("mean", "composition")]
-            unit = shown(1.0, m.unit)[1]
-            errors = [_number(shown(x, m.unit)[0]) for x in (m.mae, m.rmse, *(o.mae for o in others))]
-            table.add_row(m.dataset, m.property, unit, part, f"{m.count:,}", *errors)
+            others = [find_metric(results.baselines[b][part], m).mae for b in ("mean", "composition")]
+            _add(table, m, part, len(results.counts) > 1, m.mae, m.rmse, *others)
+        table.add_section()
+    table.caption = "mean, composition: MAE of the mean, and of a linear regression on the composition"
     return table
 
 
-def metric_table(metrics: list[Metric], title: str) -> Table:
+def metric_table(metrics: list[Metric], title: str, part: str = "all") -> Table:
     """MAE and RMSE with units, for an evaluation outside a run."""
-    table = Table("dataset", "property", "unit", "count", "MAE", "RMSE", title=title, title_justify="left")
+    table = _metric_columns(title)
     for m in metrics:
-        mae, unit = shown(m.mae, m.unit)
-        table.add_row(
-            m.dataset, m.property, unit, f"{m.count:,}", _number(mae), _number(shown(m.rmse, m.unit)[0])
-        )
+        _add(table, m, part, False, m.mae, m.rmse)
     return table
+
+
+def _metric_columns(title: str, *more: str) -> Table:
+    table = Table("property", "part", title=title, title_justify="left", caption_justify="left")
+    for column in ("known", "MAE", "RMSE", *more):
+        table.add_column(column, justify="right")
+    table.columns[0].no_wrap = True
+    return table
+
+
+def _add(table: Table, m: Metric, part: str, with_dataset: bool, *errors: float) -> None:
+    unit = shown(1.0, m.unit)[1]
+    name = f"{m.dataset}: {m.property}" if with_dataset else m.property
+    table.add_row(f"{name}, {unit}", part, f"{m.count:,}", *(_number(shown(x, m.unit)[0]) for x in errors))
 
 
 def _number(x: float) -> str:

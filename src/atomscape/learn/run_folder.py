@@ -38,7 +38,7 @@ def open_run(folder: Path, config: RunConfig, resume: bool, overwrite: bool) -> 
         refuse_changes(load_config(folder / CONFIG), config, folder)
     elif there and not overwrite:
         raise ValueError(
-            f"{folder} holds a run already: --resume continues it, --overwrite starts anew, or name another folder"
+            f"{folder} holds a run already: --resume continues it, --overwrite starts anew; or name another"
         )
     elif folder.is_dir() and not there and any(folder.iterdir()):
         raise ValueError(

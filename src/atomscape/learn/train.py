@@ -85,15 +85,12 @@ def train(
     FloatingPointError
         The loss is no longer a number.
     """
-    folder, console = Path(folder), console or Console()
+    folder = Path(folder)
+    console = console or Console()
     with deterministic(config.training.threads, config.seed) as generator:
         prepared = prepare(config)
         open_run(folder, config, resume, overwrite)
         run = _set_up(config, folder, prepared, generator, Display(console))
-        if resume and (folder / LAST).is_file():
-            refuse_other_data(folder / LAST, prepared.fingerprints)
-            run.state.load(folder / LAST)
-        run.log = Log(folder, run.state.progress.log_bytes, config.training.tensorboard)
         if run.accelerator.is_main_process:
             console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
         if not _loop(run):
@@ -109,13 +106,9 @@ def train(
 def _set_up(
     config: RunConfig, folder: Path, prepared: Prepared, generator: torch.Generator, display: Display
 ) -> Run:
+    """Build everything; a training state that lies in the folder is taken up."""
     t = config.training
-    AcceleratorState._reset_state(True)  # accelerate keeps the precision of the former run of a process
-    accelerator = Accelerator(
-        mixed_precision=t.precision,
-        cpu=t.device == "cpu",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
-    )
+    accelerator = _accelerator(config)
     architecture = architecture_of(config, prepared.properties)
     cutoff = Model(architecture).cutoff
     graphs = {part: prepared.graphs(part, cutoff, t.cache_gigabytes * 1e9 / len(PARTS)) for part in PARTS}
@@ -127,26 +120,44 @@ def _set_up(
     )
     wrapped, optimiser = accelerator.prepare(model, optimiser)
     state = TrainingState(model, optimiser, Average(model, t.ema), generator, scaler=accelerator.scaler)
-    train = graphs["train"]
-    batches = Batches(
-        train.counts.numpy(), t.batch.structures, t.batch.atoms, t.batch.edges,
-        edges=train.edge_counts.numpy(), seed=config.seed,
-    )  # fmt: skip
-    log = Log.__new__(Log)
+    if (folder / LAST).is_file():
+        refuse_other_data(folder / LAST, prepared.fingerprints)
+        state.load(folder / LAST)
     return Run(
-        config,
-        folder,
-        prepared,
-        graphs,
-        terms,
-        fitted,
-        accelerator,
-        model,
-        wrapped,
-        state,
-        batches,
-        log,
-        display,
+        config=config,
+        folder=folder,
+        prepared=prepared,
+        graphs=graphs,
+        terms=terms,
+        fitted=fitted,
+        accelerator=accelerator,
+        model=model,
+        wrapped=wrapped,
+        state=state,
+        batches=_batches(config, graphs["train"]),
+        log=Log(folder, state.progress.log_bytes, t.tensorboard),
+        display=display,
+    )
+
+
+def _accelerator(config: RunConfig) -> Accelerator:
+    AcceleratorState._reset_state(True)  # accelerate keeps the precision of the former run of a process
+    return Accelerator(
+        mixed_precision=config.training.precision,
+        cpu=config.training.device == "cpu",
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+
+
+def _batches(config: RunConfig, graphs: GraphSet) -> Batches:
+    budget = config.training.batch
+    return Batches(
+        graphs.counts.numpy(),
+        budget.structures,
+        budget.atoms,
+        budget.edges,
+        edges=graphs.edge_counts.numpy(),
+        seed=config.seed,
     )
 
 
@@ -207,8 +218,9 @@ def _step(run: Run, index, done: float) -> float:
     value = float(loss.detach())
     if not math.isfinite(value):
         raise FloatingPointError(
-            f"the loss is {value} at step {state.progress.step + 1} (epoch {state.progress.epoch + 1}); lower "
-            f"training.learning_rate (now {t.learning_rate}) or training.clip. {run.folder / LAST} is older and sound."
+            f"the loss is {value} at step {state.progress.step + 1} (epoch {state.progress.epoch + 1}); "
+            f"lower training.learning_rate (now {t.learning_rate}) or training.clip. "
+            f"{run.folder / LAST} is older and sound."
         )
     keep = state.progress.sums
     keep["loss"], keep["batches"] = keep.get("loss", 0.0) + value, keep.get("batches", 0.0) + 1

@@ -1,0 +1,76 @@
+"""``train data.xyz`` without a config: what to learn follows from the labels the data has.
+
+With energies a potential is trained (forces and stress where given, recipe ``potential``); otherwise every
+scalar label, all at once (recipe ``properties``). Small sets get more epochs, so that the number of steps is
+sensible for 50 structures as for 50,000.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from atomscape.atoms.properties import Property
+from atomscape.data.load import load
+from atomscape.data.store import Store
+from atomscape.learn.config import RunConfig
+from atomscape.learn.recipe import apply_overrides, validate
+
+STEPS = 10_000
+DERIVATIVE_WEIGHT = {"forces": 10.0, "stress": 1.0}
+
+
+def config_for(source: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """Config for a dataset (anything ``data.load`` takes), chosen by its labels.
+
+    Raises
+    ------
+    ValueError
+        The data has no label that a head can learn, or too few structures to split.
+    """
+    store = load(source)
+    if len(store) < 10:
+        raise ValueError(f"{source} has {len(store)} structures; training needs 10 to split off val and test")
+    known = [p for p in store.properties.values() if _known(store, p)]
+    objectives = _objectives(known)
+    if not objectives:
+        given = ", ".join(store.properties) or "none"
+        raise ValueError(f"{source} has no scalar label to learn and no energy; labels with values: {given}")
+    raw = _recipe("potential" if objectives[0]["property"] == "energy" else "properties")
+    name = re.sub(r"[^A-Za-z0-9_\-]+", "_", Path(source).stem) or "data"
+    raw |= {"name": name, "objectives": objectives}
+    split = {"kind": "store"} if {"train", "val", "test"} <= set(store.splits) else raw["data"][0]["split"]
+    dataset = "data" if name in ("all", "shared") else name
+    raw["data"] = [{"name": dataset, "source": source, "split": split}]
+    steps_per_epoch = 0.8 * len(store) / raw["training"]["batch"]["structures"]
+    raw["training"]["epochs"] = int(np.clip(STEPS / steps_per_epoch, 10, 500))
+    return validate(apply_overrides(raw, overrides), f"config for {source}")
+
+
+def _objectives(known: Sequence[Property]) -> list[dict[str, Any]]:
+    names = {p.name for p in known}
+    if "energy" in names:
+        rows: list[dict[str, Any]] = [{"property": "energy", "loss": "huber"}]
+        for name, weight in DERIVATIVE_WEIGHT.items():
+            if name in names:
+                rows.append({"property": name, "loss": "huber", "weight": weight})
+        return rows
+    return [{"property": p.name, "loss": "mae"} for p in known if not p.shape and p.name not in _STATES]
+
+
+_STATES = ("total_charge", "total_spin")
+"""Labels that describe what was computed, not what came out."""
+
+
+def _known(store: Store, p: Property) -> bool:
+    return bool(np.isfinite(store.values(p.name)).any())
+
+
+def _recipe(name: str) -> dict[str, Any]:
+    return yaml.safe_load(resources.files("atomscape").joinpath("recipes", f"{name}.yaml").read_text())
