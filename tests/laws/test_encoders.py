@@ -17,7 +17,7 @@ SMALL = {
     "cutoff": 3.4,
     "n_radial": 5,
     "radial_hidden": 8,
-    "average_neighbours": 8.0,
+    "average_neighbours": 3.0,
 }
 
 
@@ -44,7 +44,7 @@ VARIANTS = {
 
 
 def build(variant: str) -> torch.nn.Module:
-    """Random weights, float64; biases moved off their zeros so that nothing vanishes by initialisation."""
+    """Random weights in float64, wider than for training and with biases: every block is alive."""
     name, settings = VARIANTS[variant]
     module = find("encoders", name)
     with torch.random.fork_rng():
@@ -54,6 +54,8 @@ def build(variant: str) -> torch.nn.Module:
             for p in encoder.parameters():
                 if p.dim() == 1:
                     p.add_(0.3 * torch.randn_like(p))
+                else:
+                    p.mul_(1.4)
     return encoder
 
 

@@ -132,8 +132,8 @@ def check_batch_alone(encoder, structures: Structures, *, case: str = "") -> flo
 def check_cubic_site(encoder, structures: Structures, *, case: str = "", seed: int = 0) -> float:
     """On cubic and tetrahedral sites l = 1, l = 2 and the forces vanish, and the virial is isotropic.
 
-    This is where square roots of equivariant features fail: the norm of a vector that is zero but for rounding
-    has a random direction as its gradient. The crystal is turned first, so that there is rounding.
+    This is where square roots of equivariant features fail: the norm of a vector that is zero but for
+    rounding has a random direction as its gradient. The crystal is turned first, so that there is rounding.
     """
     structures = rotated(structures, random_rotation(1, generator=_random(seed))[0])
     found = features(encoder, structures)

@@ -25,5 +25,6 @@ CUTOFF_STEP = 1e-7
 CUTOFF_JUMP = 1e-4
 # Below this a scale does not count as one.
 FLOOR = 1e-6
-# A block is alive if it reaches this share of the largest block of its layer on a structure without symmetry.
-ALIVE = 1e-4
+# A block is alive if it reaches this share of the largest block of its layer on a structure without symmetry:
+# far above EXACT, so that a wrong sign or frame in it cannot pass. Pseudoscalars are small by nature.
+ALIVE = 1e-6

@@ -1,0 +1,174 @@
+"""Laws of heads: predictions turn as their property says, add up if extensive, ignore batch mates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from atomscape.atoms.graph import Graph
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
+from atomscape.nn.embedding import Embedding
+from atomscape.o3.irreps import Irreps
+from atomscape.o3.rotation import random_rotation
+from atomscape.shapes import Float, Tensor
+from atomscape.testing import tolerances
+from atomscape.testing.cases import repeated
+from atomscape.testing.compare import compare, rotated, turned
+
+CUTOFF = 3.0
+
+
+def random_embedding(
+    irreps: Irreps, n_atoms: int, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> Embedding:
+    """Blocks of random features, as an encoder might return them."""
+    generator = torch.Generator().manual_seed(seed)
+    return Embedding(
+        {
+            (ir.l, ir.p): torch.randn(n_atoms, ir.dim, mul, generator=generator, dtype=torch.float64).to(
+                dtype
+            )
+            for mul, ir in irreps
+        }
+    )
+
+
+def check_head_rotation(
+    head, irreps: Irreps, structures: Structures, *, case: str = "", seed: int = 0
+) -> float:
+    """Features and structure turned or reflected: scalars stay, vectors and tensors turn, by their parity."""
+    law, embedding = "head rotation", random_embedding(irreps, structures.n_atoms)
+    R = random_rotation(1, generator=torch.Generator().manual_seed(seed))[0]
+    here, worst = predict(head, embedding, structures), 0.0
+    for Q in (R, -R):
+        blocks = {(l, p): turned(b, l, p, Q) for (l, p), b in embedding.blocks.items()}
+        there = predict(head, Embedding(blocks), rotated(structures, Q))
+        for prop in head.provides:
+            expected = _turned_value(here[prop.name], prop, Q)
+            worst = max(worst, compare(law, case, prop.name, expected, there[prop.name], _exact()))
+    return worst
+
+
+def check_head_permutation(
+    head, irreps: Irreps, structures: Structures, *, case: str = "", seed: int = 0
+) -> float:
+    """Atoms in another order: predictions per atom follow, predictions per structure stay."""
+    law, embedding = "head permutation", random_embedding(irreps, structures.n_atoms)
+    key = torch.rand(structures.n_atoms, generator=torch.Generator().manual_seed(seed))
+    order = torch.argsort(structures.structure + key)
+    s = replace(
+        structures, positions=structures.positions[order], numbers=structures.numbers[order], labels={}
+    )
+    here, there = predict(head, embedding, structures), predict(head, _taken(embedding, order), s)
+    return max(
+        compare(
+            law,
+            case,
+            p.name,
+            here[p.name][order] if p.per == "atom" else here[p.name],
+            there[p.name],
+            _exact(),
+        )
+        for p in head.provides
+    )
+
+
+def check_head_batch(head, irreps: Irreps, structures: Structures, *, case: str = "") -> float:
+    """Predictions in a batch are those of each structure alone."""
+    law, embedding = "head batch = alone", random_embedding(irreps, structures.n_atoms)
+    together, alone = predict(head, embedding, structures), []
+    for i, one in enumerate(structures):
+        mine = (structures.structure == i).nonzero().squeeze(1)
+        alone.append(predict(head, _taken(embedding, mine), one))
+    return max(
+        compare(law, case, p.name, torch.cat([a[p.name] for a in alone]), together[p.name], _exact())
+        for p in head.provides
+    )
+
+
+def check_head_extensivity(
+    head, irreps: Irreps, structures: Structures, *, times: tuple[int, int, int] = (2, 1, 3), case: str = ""
+) -> float:
+    """In a supercell with repeated features extensive predictions grow with the copies; all others stay."""
+    law, embedding = "head extensivity", random_embedding(irreps, structures.n_atoms)
+    large, origin = repeated(structures, times)
+    copies = (large.counts / structures.counts).to(torch.float64)
+    here, there, worst = (
+        predict(head, embedding, structures),
+        predict(head, _taken(embedding, origin), large),
+        0.0,
+    )
+    for p in head.provides:
+        value = here[p.name]
+        grown = value * copies.view(-1, *[1] * (value.dim() - 1)) if p.extensive else value
+        expected = value[origin] if p.per == "atom" else grown
+        worst = max(worst, compare(law, case, p.name, expected, there[p.name], _exact()))
+    return worst
+
+
+def check_head_output(head, irreps: Irreps, structures: Structures, *, case: str = "") -> float:
+    """All that is provided is predicted, in its shape, finite; a batch of nothing gives nothing."""
+    law = "head output"
+    for s in (structures, Structures.empty()):
+        found = predict(head, random_embedding(irreps, s.n_atoms), s)
+        if set(found) != {p.name for p in head.provides}:
+            raise AssertionError(
+                f"{law} law, case {case!r}: {sorted(found)} instead of what the head provides"
+            )
+        for p in head.provides:
+            shape = (s.n_atoms if p.per == "atom" else len(s), *p.shape)
+            has = tuple(found[p.name].shape)
+            if has != shape:
+                raise AssertionError(f"{law} law, case {case!r}, {p.name}: shape {has} instead of {shape}")
+            if not bool(torch.isfinite(found[p.name]).all()):
+                raise AssertionError(f"{law} law, case {case!r}, {p.name}: not finite")
+    return 0.0
+
+
+def check_head_gradient(head, irreps: Irreps, structures: Structures, *, case: str = "") -> None:
+    """First and second derivatives by the features pass gradcheck, and every block is used."""
+    embedding = random_embedding(irreps, structures.n_atoms)
+    keys = list(embedding.blocks)
+    inputs = tuple(embedding.blocks[k].clone().requires_grad_(True) for k in keys)
+    graph = neighbour_graph(structures, CUTOFF)
+
+    def value(*blocks: Tensor) -> tuple[Tensor, ...]:
+        out = head(Embedding(dict(zip(keys, blocks, strict=True))), graph)
+        return tuple(out[p.name] for p in head.provides)
+
+    for law, check in (
+        ("gradcheck", torch.autograd.gradcheck),
+        ("gradgradcheck", torch.autograd.gradgradcheck),
+    ):
+        try:
+            check(value, inputs, fast_mode=True, atol=1e-6, rtol=1e-5)
+        except RuntimeError as error:
+            raise AssertionError(f"head {law} law, case {case!r}: {error}") from error
+
+
+def predict(head, embedding: Embedding, structures: Structures) -> dict[str, Tensor]:
+    """Predictions without gradient, on the graph of ``CUTOFF`` Å."""
+    graph: Graph = neighbour_graph(structures, CUTOFF)
+    with torch.no_grad():
+        return head(embedding, graph)
+
+
+def _taken(embedding: Embedding, atoms: Tensor) -> Embedding:
+    return Embedding({k: b[atoms] for k, b in embedding.blocks.items()})
+
+
+def _turned_value(value: Tensor, prop: Property, Q: Float[Tensor, "3 3"]) -> Tensor:
+    """Cartesian tensor turned index by index; a pseudotensor also changes sign under reflection."""
+    rank = len(prop.shape)
+    for axis in range(1, rank + 1):
+        value = torch.tensordot(value, Q, dims=([axis], [1])).movedim(-1, axis)
+    natural = (-1) ** rank
+    pseudo = any(ir.p != natural for _, ir in prop.irreps)
+    return -value if pseudo and bool(torch.linalg.det(Q) < 0) else value
+
+
+def _exact() -> float:
+    return tolerances.EXACT[torch.float64]

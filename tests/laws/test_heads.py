@@ -1,0 +1,140 @@
+"""Every head × the properties it accepts × laws. A head is here by being a file in ``heads/``."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from atomscape.atoms.properties import PROPERTIES, Property
+from atomscape.find import available, find
+from atomscape.o3.irreps import Irreps
+from atomscape.testing import cases, head_laws
+
+IRREPS = {
+    "scalars": Irreps("5x0e"),
+    "natural": Irreps("5x0e+5x1o+5x2e"),
+    "both": Irreps("4x0e+4x1o+4x2e+4x0o+4x1e+4x2o"),
+}
+CASES = {
+    k: cases.everything[k] for k in ("ethanol", "rattled_rocksalt", "isolated_atom", "slab", "mixed_batch")
+}
+
+
+def _settings(name: str) -> list[dict]:
+    """Default settings, and every choice of a setting that offers choices."""
+    fields = find("heads", name).Config.model_fields
+    choices = [{k: v} for k, f in fields.items() for v in _choices(f.annotation)]
+    return [{}, *choices]
+
+
+def _choices(annotation) -> list[str]:
+    inner = [a for a in getattr(annotation, "__args__", ()) if a is not type(None)]
+    flat = [x for a in inner for x in getattr(a, "__args__", (a,))]
+    return [x for x in flat if isinstance(x, str)]
+
+
+def _accepted(name: str, settings: dict, irreps: Irreps) -> list[Property]:
+    module = find("heads", name)
+    found = []
+    for prop in PROPERTIES.values():
+        try:
+            module.build(module.Config(**settings), irreps, (prop,))
+        except ValueError:
+            continue
+        found.append(prop)
+    return found
+
+
+def _kinds(name: str, settings: dict, irreps: Irreps) -> dict[str, Property]:
+    """One property for each kind that a head may have to tell apart."""
+    return {
+        f"{p.per} {p.shape} {'extensive' if p.extensive else 'intensive'}": p
+        for p in _accepted(name, settings, irreps)
+    }
+
+
+HEADS = {
+    "-".join([name, *map(str, settings.values()), kind.replace(" ", "_"), irreps]): (
+        name,
+        settings,
+        prop,
+        irreps,
+    )
+    for name in available("heads")
+    for settings in _settings(name)
+    for irreps in IRREPS
+    for kind, prop in _kinds(name, settings, IRREPS[irreps]).items()
+}
+
+
+def build(case: str):
+    name, settings, prop, irreps = HEADS[case]
+    module = find("heads", name)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        head = module.build(module.Config(**settings), IRREPS[irreps], (prop,)).double()
+        with torch.no_grad():
+            for buffer in head.buffers():
+                if buffer.is_floating_point():
+                    buffer.add_(torch.rand_like(buffer))
+    return head, IRREPS[irreps], prop
+
+
+@pytest.fixture(params=HEADS)
+def head(request):
+    return build(request.param)
+
+
+structures = pytest.mark.parametrize("case", CASES)
+
+
+@structures
+def test_rotation_and_reflection(head, case):
+    head_laws.check_head_rotation(head[0], head[1], CASES[case](), case=case)
+
+
+@structures
+def test_permutation(head, case):
+    head_laws.check_head_permutation(head[0], head[1], CASES[case](), case=case)
+
+
+def test_batch_is_alone(head):
+    head_laws.check_head_batch(head[0], head[1], cases.mixed_batch())
+
+
+@pytest.mark.parametrize("case", ["rattled_rocksalt", "slab", "mixed_batch"])
+def test_extensivity(head, request, case):
+    _, settings, prop, _ = HEADS[request.node.callspec.params["head"]]
+    chosen = settings.get("pooling")
+    if prop.per == "structure" and chosen is not None and (chosen == "sum") != prop.extensive:
+        with pytest.raises(AssertionError, match="head extensivity law"):
+            head_laws.check_head_extensivity(head[0], head[1], CASES[case](), case=case)
+    else:
+        head_laws.check_head_extensivity(head[0], head[1], CASES[case](), case=case)
+
+
+@structures
+def test_output(head, case):
+    head_laws.check_head_output(head[0], head[1], CASES[case](), case=case)
+
+
+def test_gradient(head):
+    head_laws.check_head_gradient(head[0], head[1], cases.water())
+
+
+def test_heads_were_found():
+    assert {"scalar", "atom_scalar"} <= {name for name, *_ in HEADS.values()}
+    assert {p.per for _, _, p, _ in HEADS.values()} == {"atom", "structure"}
+
+
+def test_a_frame_dependent_head_is_caught():
+    """Reads the first component of a vector."""
+
+    class Broken(torch.nn.Module):
+        provides = (PROPERTIES["charges"],)
+
+        def forward(self, embedding, graph):
+            return {"charges": embedding.degree(1)[:, 0, 0]}
+
+    with pytest.raises(AssertionError, match="head rotation law"):
+        head_laws.check_head_rotation(Broken(), IRREPS["natural"], cases.ethanol())
