@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card
 
 
+@runtime_checkable
 class Source(Protocol):
     """A named dataset.
 
