@@ -19,10 +19,10 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.structures import Structures
 from atomscape.atoms.validate import check_cells
 
-DENSE_ATOMS = 128
+DENSE_ATOMS = 256
 """Largest non-periodic structure searched by all pairs."""
 
-_DENSE_PAIRS = 1 << 20
+_DENSE_PAIRS = 1 << 18
 _MARGIN = 1 + 1e-9
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
