@@ -51,7 +51,7 @@ def check_gradients(encoder, structures: Structures, *, second: bool = True, cas
     def value(positions: Tensor, deformation: Tensor) -> Tensor:
         return readout(encoder, strained(graph, positions, deformation))
 
-    checks = [("gradcheck", torch.autograd.gradcheck)]
+    checks: list[tuple[str, Callable]] = [("gradcheck", torch.autograd.gradcheck)]
     if second:
         checks.append(("gradgradcheck", torch.autograd.gradgradcheck))
     for law, check in checks:

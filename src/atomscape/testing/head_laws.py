@@ -164,7 +164,7 @@ def _turned_value(value: Tensor, prop: Property, Q: Float[Tensor, "3 3"]) -> Ten
     """Cartesian tensor turned index by index; a pseudotensor also changes sign under reflection."""
     rank = len(prop.shape)
     for axis in range(1, rank + 1):
-        value = torch.tensordot(value, Q, dims=([axis], [1])).movedim(-1, axis)
+        value = (value.movedim(axis, -1) @ Q.T).movedim(-1, axis)
     natural = (-1) ** rank
     pseudo = any(ir.p != natural for _, ir in prop.irreps)
     return -value if pseudo and bool(torch.linalg.det(Q) < 0) else value
