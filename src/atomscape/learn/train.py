@@ -40,6 +40,7 @@ from atomscape.learn.results import Results, finish
 from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data
 from atomscape.learn.schedule import warm_up_cosine
 from atomscape.learn.state import TrainingState
+from atomscape.ops.allocator import keep_freed_memory
 
 
 @dataclass
@@ -87,6 +88,7 @@ def train(
     """
     folder = Path(folder)
     console = console or Console()
+    keep_freed_memory()
     with deterministic(config.training.threads, config.seed) as generator:
         prepared = prepare(config)
         open_run(folder, config, resume, overwrite)
