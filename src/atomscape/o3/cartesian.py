@@ -15,9 +15,9 @@ The symmetry is written as an equation of indices, as e3nn writes it:
 
 The full basis couples the indices one after the other, ((i ⊗ j)_l ⊗ k)_l' …, with Clebsch–Gordan
 coefficients. An index symmetry is a projector P that commutes with rotations; within each degree it mixes
-only the copies of that degree, so the symmetric tensors are spanned by the rows of P, orthonormalised one after
-the other (Gram–Schmidt in the order of the coupling). The basis is orthonormal: the Frobenius norm of the tensor is the
-norm of its irreps.
+only the copies of that degree, so the symmetric tensors are spanned by the rows of P, orthonormalised one
+after the other (Gram–Schmidt in the order of the coupling). The basis is orthonormal: the Frobenius norm
+of the tensor is the norm of its irreps.
 """
 
 from __future__ import annotations

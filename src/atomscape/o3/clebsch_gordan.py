@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from math import comb, isqrt
 from pathlib import Path
 
@@ -83,44 +84,36 @@ def _stored() -> dict[str, np.ndarray]:
 
 def derive(l1: int, l2: int, l3: int) -> tuple[np.ndarray, np.ndarray]:
     """Derive the non-zero coefficients from the algebra: flat indices into [m₁, m₂, m₃], and values."""
-    index, value = [], []
-    for m1 in range(-l1, l1 + 1):
-        for m2 in range(-l2, l2 + 1):
-            for m3 in _partners(m1, m2, l3):
-                c = _coefficient(l1, m1, l2, m2, l3, m3)
-                if c:
-                    index.append(((m1 + l1) * (2 * l2 + 1) + m2 + l2) * (2 * l3 + 1) + m3 + l3)
-                    value.append(c)
-    return np.array(index, dtype=np.uint32), np.array(value, dtype=np.float64)
+    found: dict[int, float] = {}
+    for mu1 in range(l1 + 1):
+        for mu2 in range(-l2 if mu1 else 0, l2 + 1):
+            if abs(mu1 + mu2) <= l3:
+                found |= _real((l1, l2, l3), (mu1, mu2, mu1 + mu2))
+    index = sorted(found)
+    return np.array(index, dtype=np.uint32), np.array([found[i] for i in index], dtype=np.float64)
 
 
-def _partners(m1: int, m2: int, l3: int) -> list[int]:
-    """Orders m₃ that (m₁, m₂) may couple to: ±(|m₁|+|m₂|) and ±||m₁|−|m₂||, ascending."""
-    total, difference = abs(m1) + abs(m2), abs(abs(m1) - abs(m2))
-    return sorted({m for m in (-total, -difference, difference, total) if abs(m) <= l3})
+def _real(ls: tuple[int, int, int], mus: tuple[int, int, int]) -> dict[int, float]:
+    """Flat index → value of the real coefficients that the complex ones of (μ₁, μ₂, μ₃) and of −μ make up.
+
+    The two differ by a phase only, ⟨−μ⟩ = (−1)^n ⟨μ⟩ and the powers of i in U: they cancel or double.
+    """
+    (l1, l2, l3), n = ls, ls[0] + ls[1] - ls[2]
+    sign, numerator, denominator = _complex(l1, mus[0], l2, mus[1], l3, mus[2])
+    if sign == 0:
+        return {}
+    terms = 4 if any(mus) else 1
+    root = sign * _root(terms * numerator, denominator * 2 ** sum(mu != 0 for mu in mus))
+    found = {}
+    axes = [[(m, _phase(m, mu), _phase(m, -mu)) for m in {mu, -mu}] for mu in mus]
+    for (m1, p1, q1), (m2, p2, q2), (m3, p3, q3) in product(*axes):
+        phase, mirrored = p1 + p2 - p3 + n, q1 + q2 - q3 + 3 * n
+        if (phase - mirrored) % 4 == 0:
+            found[((m1 + l1) * (2 * l2 + 1) + m2 + l2) * (2 * l3 + 1) + m3 + l3] = (1 - phase % 4) * root
+    return found
 
 
-def _coefficient(l1: int, m1: int, l2: int, m2: int, l3: int, m3: int) -> float:
-    """One real coefficient. Both complex terms have the same size, so phases (powers of i) decide 0 or 2×."""
-    phases, square = [], (0, 1)
-    for mu1 in {m1, -m1}:
-        for mu2 in {m2, -m2}:
-            if abs(mu1 + mu2) != abs(m3):
-                continue
-            sign, numerator, denominator = _complex(l1, mu1, l2, mu2, l3, mu1 + mu2)
-            if sign:
-                phase = _phase(m1, mu1) + _phase(m2, mu2) - _phase(m3, mu1 + mu2) + l1 + l2 - l3
-                phases.append((phase + (0 if sign > 0 else 2)) % 4)
-                square = (numerator, denominator)
-    if len(set(phases)) != 1:
-        return 0.0
-    if phases[0] % 2:
-        raise ArithmeticError(f"coefficient {(l1, m1, l2, m2, l3, m3)} is not real")
-    halvings = sum(m != 0 for m in (m1, m2, m3))
-    root = _root(len(phases) ** 2 * square[0], square[1] * 2**halvings)
-    return root if phases[0] == 0 else -root
-
-
+@cache
 def _phase(m: int, mu: int) -> int:
     """Power of i in U_mμ (its size is 1 for m = 0, else 1/√2)."""
     if m > 0:

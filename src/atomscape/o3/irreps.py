@@ -1,10 +1,10 @@
 """Irreducible representations of O(3): names, parsing, direct sums and tensor products.
 
 An irrep of O(3) is a degree l = 0, 1, 2 … and a parity p = ±1 (even ``e``, odd ``o``) under inversion:
-``0e`` is a scalar, ``0o`` a pseudoscalar, ``1o`` a vector, ``1e`` an axial vector, ``2e`` a symmetric traceless tensor.
-A representation is a direct sum of irreps with multiplicities, written ``16x0e+8x1o`` as e3nn writes it. In a
-flat vector the blocks follow one another; within a block the multiplicity is the slow index, the order m the
-fast one.
+``0e`` is a scalar, ``0o`` a pseudoscalar, ``1o`` a vector, ``1e`` an axial vector, ``2e`` a symmetric
+traceless tensor. A representation is a direct sum of irreps with multiplicities, written ``16x0e+8x1o``
+as e3nn writes it. In a flat vector the blocks follow one another; within a block the multiplicity is the
+slow index, the order m the fast one.
 """
 
 from __future__ import annotations
@@ -69,22 +69,6 @@ class Irrep(tuple[int, int]):
     def __mul__(self, other: Irrep) -> tuple[Irrep, ...]:  # type: ignore[override]
         """Irreps of the tensor product, each once: |l₁ − l₂| … l₁ + l₂, parities multiplied."""
         return tuple(Irrep(l, self.p * other.p) for l in range(abs(self.l - other.l), self.l + other.l + 1))
-
-    def __lt__(self, other: tuple[int, int]) -> bool:
-        return self._order < Irrep(other)._order
-
-    def __gt__(self, other: tuple[int, int]) -> bool:
-        return self._order > Irrep(other)._order
-
-    def __le__(self, other: tuple[int, int]) -> bool:
-        return self._order <= Irrep(other)._order
-
-    def __ge__(self, other: tuple[int, int]) -> bool:
-        return self._order >= Irrep(other)._order
-
-    @property
-    def _order(self) -> tuple[int, bool]:
-        return (self.l, not self.natural)
 
     def __str__(self) -> str:
         return f"{self.l}{'e' if self.p == 1 else 'o'}"
@@ -167,7 +151,7 @@ class Irreps(tuple[tuple[int, Irrep], ...]):
         return Irreps(blocks)
 
     def sort(self) -> Irreps:
-        """Order the blocks 0e, 0o, 1o, 1e, 2e … (stable)."""
+        """Order the blocks 0o, 0e, 1o, 1e, 2o … (stable)."""
         return Irreps(sorted(self, key=lambda block: block[1]))
 
     def product(self, other: str | Irrep | Irreps) -> Irreps:
