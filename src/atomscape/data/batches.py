@@ -27,8 +27,6 @@ class Batches:
         Edges of each structure (or an estimate); needed with ``max_edges``.
     shuffle
         Draw a new order each epoch; otherwise keep the order given.
-    drop_last
-        Leave out the last batch if it is not full (so that all ranks do the same number of steps).
     seed
         Seed of the order.
     """
@@ -42,7 +40,6 @@ class Batches:
         edges: Sequence[int] | np.ndarray | None = None,
         *,
         shuffle: bool = True,
-        drop_last: bool = False,
         seed: int = 0,
     ):
         limits = (max_structures, max_atoms, max_edges)
@@ -56,7 +53,7 @@ class Batches:
         self.n = len(atoms)
         columns = [(np.ones(self.n), max_structures), (atoms, max_atoms), (edges, max_edges)]
         self._costs = [(np.asarray(c, dtype=np.int64), limit) for c, limit in columns if limit is not None]
-        self.shuffle, self.drop_last, self.seed = shuffle, drop_last, seed
+        self.shuffle, self.seed = shuffle, seed
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[np.ndarray]:
         """Batches of one epoch, without its first ``skip``."""
@@ -73,8 +70,6 @@ class Batches:
         if self.shuffle:
             order = np.random.default_rng((self.seed, epoch)).permutation(self.n)
         cuts = _cuts([(np.cumsum(cost[order]), limit) for cost, limit in self._costs], self.n)
-        if self.drop_last and len(cuts) > 2:
-            cuts = cuts[:-1]
         return order, cuts
 
 

@@ -53,16 +53,15 @@ def index_file_split(path: str | Path, store: Store | None = None) -> Split:
     try:
         content = json.loads(path.read_text())
         parts = {str(k): list(v) for k, v in content["splits"].items()}
+        prefix = content.get("prefix")
+        split = {k: np.array(v, dtype=np.int64) for k, v in parts.items()} if prefix is None else {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f'{path} is not a split file; it needs {{"splits": {{"train": [...], …}}}}'
         ) from error
-    prefix = content.get("prefix")
-    if prefix is None:
-        split = {k: np.array(v, dtype=np.int64) for k, v in parts.items()}
-    elif store is None:
-        raise ValueError(f"{path} lists ids; give the store that has them")
-    else:
+    if prefix is not None:
+        if store is None:
+            raise ValueError(f"{path} lists ids; give the store that has them")
         split = {k: store.rows_of([f"{prefix}{i}" for i in v]) for k, v in parts.items()}
     check_split(split, None if store is None else len(store), str(path))
     return split

@@ -246,7 +246,7 @@ class Store:
         n = len(self)
         if isinstance(index, slice):
             return np.arange(*index.indices(n))
-        rows = np.atleast_1d(np.asarray(index))
+        rows = np.atleast_1d(index.cpu().numpy() if isinstance(index, torch.Tensor) else np.asarray(index))
         if rows.dtype == bool:
             if rows.shape != (n,):
                 raise IndexError(f"mask of shape {rows.shape} for a store of {n} structures")

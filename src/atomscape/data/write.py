@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from ase.data import chemical_symbols
 
 from atomscape.atoms.properties import Property, free_property, property_named
 from atomscape.atoms.structures import Structures
-from atomscape.data.card import Card, PropertyRecord
+from atomscape.atoms.validate import check
+from atomscape.data.card import Card, records
 from atomscape.data.record import CARD, FORMAT, SPLITS, ShardRecord, StoreRecord, fingerprint_of
 from atomscape.data.shards import as_floating, sha256, write_shard
 
@@ -29,58 +31,72 @@ def write_files(
     Raises
     ------
     ValueError
-        There are no structures, a label has the wrong shape, or a split names rows that do not exist.
+        There are no structures, some are ill-formed, a label has the wrong shape, or a split names rows
+        that do not exist.
     """
-    properties: dict[str, Property] = {p.name: p.property() for p in card.properties}
-    declared = list(properties)
-    dtypes: dict[str, str] = {}
-    shards: list[ShardRecord] = []
-    elements: set[int] = set()
-    for structures in _regrouped(batches, shard_atoms, card.name):
-        start = sum(s.structures for s in shards)
-        structures = _named(structures, start)
-        for name, values in structures.labels.items():
-            properties.setdefault(name, _property_of(name, values, structures))
-            _check_label(properties[name], values, structures, card.name)
-            dtypes[name] = str(np.result_type(dtypes.get(name, "float32"), as_floating(values).numpy().dtype))
-        path = folder / f"shard-{len(shards):05d}.arrow"
-        write_shard(path, structures, properties)
-        shards.append(
-            ShardRecord(
-                file=path.name,
-                structures=len(structures),
-                atoms=structures.n_atoms,
-                size=path.stat().st_size,
-                sha256=sha256(path),
-            )
-        )
-        elements.update(structures.numbers.unique().tolist())
-    if not shards:
+    shards = _Shards(folder, card.name, {p.name: p.property() for p in card.properties})
+    for structures in _regrouped(batches, shard_atoms):
+        shards.add(structures)
+    if not shards.records:
         raise ValueError(f"{card.name}: nothing to write, the reader gave no structures")
-    absent = [name for name in declared if name not in dtypes]
-    n = sum(s.structures for s in shards)
+    n = shards.n_structures
     splits = {name: _checked_split(name, rows, n) for name, rows in (splits or {}).items()}
     card = card.with_counts(
-        properties=tuple(PropertyRecord.of(p) for name, p in properties.items() if name not in absent),
+        properties=records(*(p for name, p in shards.properties.items() if name in shards.dtypes)),
         n_structures=n,
-        n_atoms=sum(s.atoms for s in shards),
-        elements=tuple(chemical_symbols[z] for z in sorted(elements)),
+        n_atoms=sum(s.atoms for s in shards.records),
+        elements=tuple(chemical_symbols[z] for z in sorted(shards.elements)),
         splits={name: len(rows) for name, rows in splits.items()},
     )
     record = StoreRecord(
         format=FORMAT,
-        fingerprint=fingerprint_of(shards),
+        fingerprint=fingerprint_of(shards.records),
         card=card,
-        shards=tuple(shards),
-        dtypes=dtypes,
+        shards=tuple(shards.records),
+        dtypes=shards.dtypes,
         splits_sha256=_write_splits(folder / SPLITS, card.name, splits) if splits else "",
     )
-    (folder / CARD).write_text(
-        json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
-    )
+    text = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    (folder / CARD).write_text(text + "\n")
 
 
-def _regrouped(batches: Iterable[Structures], shard_atoms: int, name: str) -> Iterator[Structures]:
+@dataclass(eq=False)
+class _Shards:
+    """Shards written so far and what was met in them."""
+
+    folder: Path
+    name: str
+    properties: dict[str, Property]
+    records: list[ShardRecord] = field(default_factory=list)
+    dtypes: dict[str, str] = field(default_factory=dict)
+    elements: set[int] = field(default_factory=set)
+
+    @property
+    def n_structures(self) -> int:
+        return sum(s.structures for s in self.records)
+
+    def add(self, structures: Structures) -> None:
+        start = self.n_structures
+        check(structures, f"{self.name}, counted from structure {start}" if start else self.name)
+        for name, values in structures.labels.items():
+            prop = self.properties.setdefault(name, _property_of(name, values, structures))
+            _check_label(prop, values, structures, self.name)
+            dtype = as_floating(values[:0]).numpy().dtype
+            self.dtypes[name] = str(np.result_type(self.dtypes.get(name, "float32"), dtype))
+        path = self.folder / f"shard-{len(self.records):05d}.arrow"
+        write_shard(path, _named(structures, start), self.properties)
+        record = ShardRecord(
+            file=path.name,
+            structures=len(structures),
+            atoms=structures.n_atoms,
+            size=path.stat().st_size,
+            sha256=sha256(path),
+        )
+        self.records.append(record)
+        self.elements.update(structures.numbers.unique().tolist())
+
+
+def _regrouped(batches: Iterable[Structures], shard_atoms: int) -> Iterator[Structures]:
     """Join incoming batches until a shard is full; one batch is never cut."""
     waiting: list[Structures] = []
     atoms = 0
@@ -99,11 +115,7 @@ def _regrouped(batches: Iterable[Structures], shard_atoms: int, name: str) -> It
 def _named(structures: Structures, start: int) -> Structures:
     """Give structures without a name their row number as id."""
     ids = structures.ids or ("",) * len(structures)
-    ids = tuple(i or str(start + k) for k, i in enumerate(ids))
-    return Structures(
-        structures.positions, structures.numbers, structures.cell, structures.pbc, structures.structure,
-        structures.labels, ids,
-    )  # fmt: skip
+    return replace(structures, ids=tuple(i or str(start + k) for k, i in enumerate(ids)))
 
 
 def _property_of(name: str, values: torch.Tensor, structures: Structures) -> Property:
@@ -112,8 +124,7 @@ def _property_of(name: str, values: torch.Tensor, structures: Structures) -> Pro
         return known
     per = "atom" if values.shape[0] == structures.n_atoms != len(structures) else "structure"
     free = free_property(name, per)
-    shape = tuple(values.shape[1:])
-    return free if not shape else Property(**{**vars(free), "shape": shape})
+    return replace(free, shape=tuple(values.shape[1:]))
 
 
 def _check_label(prop: Property, values: torch.Tensor, structures: Structures, name: str) -> None:

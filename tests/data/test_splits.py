@@ -1,0 +1,165 @@
+"""Splits: disjoint, exhaustive where asked, the same for the same seed, clear about what does not fit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from atomscape.atoms.structures import Structures
+from atomscape.data.card import Card
+from atomscape.data.splits import (
+    check_split,
+    composition_group_split,
+    formula_groups,
+    index_file_split,
+    random_split,
+    size_split,
+    write_index_file,
+)
+from atomscape.data.store import Store, write_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    """300 random binary and ternary cells, many of them multiples of the same formula."""
+    rng = np.random.default_rng(1)
+    numbers, counts = [], []
+    for _ in range(300):
+        z = rng.choice([3, 8, 16, 26], rng.integers(1, 4), replace=False)
+        k = rng.integers(1, 3, len(z)) * rng.integers(1, 4)
+        numbers.append(np.repeat(z, k))
+        counts.append(k.sum())
+    n, total = len(counts), int(sum(counts))
+    s = Structures(
+        torch.from_numpy(rng.normal(size=(total, 3))),
+        torch.from_numpy(np.concatenate(numbers)),
+        torch.zeros(n, 3, 3, dtype=torch.float64),
+        torch.zeros(n, 3, dtype=torch.bool),
+        torch.from_numpy(np.repeat(np.arange(n), counts)),
+        {},
+        tuple(f"x-{k}" for k in range(n)),
+    )
+    return write_store(tmp_path_factory.mktemp("splits") / "s", [s], Card(name="cells"))
+
+
+def assert_partition(split: dict[str, np.ndarray], n: int) -> None:
+    assert sorted(np.concatenate(list(split.values())).tolist()) == list(range(n))
+
+
+def test_random_fractions_use_everything() -> None:
+    split = random_split(1001, {"train": 0.8, "val": 0.1, "test": 0.1}, seed=0)
+    assert_partition(split, 1001)
+    assert [len(v) for v in split.values()] == [801, 100, 100]
+
+
+def test_random_counts() -> None:
+    split = random_split(100, {"train": 50, "val": 10, "test": 30}, seed=0)
+    assert {k: len(v) for k, v in split.items()} == {"train": 50, "val": 10, "test": 30}
+    check_split(split, 100)
+
+
+def test_random_is_a_function_of_the_seed() -> None:
+    one, same, other = (random_split(100, {"train": 50, "test": 50}, seed) for seed in (7, 7, 8))
+    np.testing.assert_array_equal(one["train"], same["train"])
+    assert one["train"].tolist() != other["train"].tolist()
+    assert random_split(10, {"a": 5}, 0)["a"].tolist() == [2, 3, 4, 6, 7], (
+        "the same on every machine and version"
+    )
+
+
+def test_random_among_given_rows() -> None:
+    rows = np.arange(0, 100, 3)
+    split = random_split(rows, {"train": 0.5, "test": 0.5}, seed=0)
+    assert sorted(np.concatenate(list(split.values())).tolist()) == rows.tolist()
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"train": 80, "test": 30}, "110 structures asked for, 100 available"),
+        ({"train": 0.8, "test": 0.3}, "more than 1"),
+        ({"train": 0.8, "test": 20}, "all counts .* or all fractions"),
+        ({"train": -1}, "none negative"),
+    ],
+)
+def test_random_parts_that_do_not_fit(parts, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        random_split(100, parts, seed=0)
+
+
+def test_groups_are_reduced_formulas(store) -> None:
+    groups = formula_groups(store)
+    s = store[:]
+    counts = [np.bincount(x.numbers.numpy(), minlength=119) for x in s]
+    reduced = [tuple((c // np.gcd.reduce(c)).tolist()) for c in counts]
+    assert len(set(groups.tolist())) == len(set(reduced))
+    assert len(set(zip(groups.tolist(), reduced, strict=True))) == len(set(reduced))
+
+
+def test_no_formula_in_two_parts(store) -> None:
+    split = composition_group_split(store, {"train": 0.7, "val": 0.1, "test": 0.2}, seed=0)
+    assert_partition(split, 300)
+    groups = formula_groups(store)
+    of = {name: set(groups[rows].tolist()) for name, rows in split.items()}
+    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
+        assert not of[a] & of[b]
+    largest = np.bincount(groups).max()
+    for name, fraction in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
+        assert abs(len(split[name]) - fraction * 300) <= largest
+    again = composition_group_split(store, {"train": 0.7, "val": 0.1, "test": 0.2}, seed=0)
+    np.testing.assert_array_equal(split["test"], again["test"])
+    with pytest.raises(ValueError, match="must sum to 1"):
+        composition_group_split(store, {"train": 0.7}, seed=0)
+
+
+def test_by_size(store) -> None:
+    split = size_split(store.counts, {"small": (1, 5), "large": (6, 99)})
+    assert_partition(split, 300)
+    assert store.counts[split["small"]].max() == 5
+    with pytest.raises(ValueError, match="overlap"):
+        size_split(store.counts, {"small": (1, 5), "large": (5, 99)})
+
+
+def test_index_file_of_ids_round_trips(store, tmp_path) -> None:
+    split = random_split(300, {"train": 100, "test": 50}, seed=0)
+    path = tmp_path / "some" / "x.json"
+    write_index_file(path, split, store, seed=0, prefix="x-")
+    content = json.loads(path.read_text())
+    assert (content["dataset"], content["seed"], content["name"]) == ("cells", 0, "x")
+    read = index_file_split(path, store)
+    for name, rows in split.items():
+        np.testing.assert_array_equal(read[name], rows)
+    with pytest.raises(ValueError, match="give the store"):
+        index_file_split(path)
+    with pytest.raises(ValueError, match="do not begin with"):
+        write_index_file(path, split, store, seed=0, prefix="y-")
+
+
+def test_index_file_of_numbers(tmp_path, store) -> None:
+    path = tmp_path / "split.json"
+    path.write_text('{"splits": {"train": [4, 2], "test": [0]}}')
+    np.testing.assert_array_equal(index_file_split(path)["train"], [4, 2])
+    path.write_text('{"splits": {"train": [4, 2], "test": [300]}}')
+    with pytest.raises(IndexError, match="dataset of 300"):
+        index_file_split(path, store)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"splits": 3}', '{"splits": {"train": ["a"]}}'])
+def test_not_a_split_file(tmp_path, text) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="is not a split file"):
+        index_file_split(path)
+
+
+def test_ids_must_exist_and_stand_once(tmp_path, store) -> None:
+    path = tmp_path / "split.json"
+    path.write_text('{"prefix": "x-", "splits": {"train": [4, 900]}}')
+    with pytest.raises(KeyError, match="x-900"):
+        index_file_split(path, store)
+    path.write_text('{"prefix": "x-", "splits": {"train": [4, 5], "test": [4]}}')
+    with pytest.raises(ValueError, match="stand twice"):
+        index_file_split(path, store)
