@@ -1,6 +1,6 @@
 """MD17 ethanol: frames of one molecule, kept in one ``.npz`` with kcal/mol (Chmiela et al. 2017).
 
-The file has ``z`` [9], ``R`` [frames, 9, 3] in Å, ``E`` [frames] in kcal/mol and ``F`` [frames, 9, 3] in kcal/mol/Å.
+The file has ``z`` [9], ``R`` [frames, 9, 3] in Å, ``E`` [frames] in kcal/mol, ``F`` [frames, 9, 3] per Å.
 """
 
 from __future__ import annotations
