@@ -27,12 +27,19 @@ def check(structures: Structures, where: str = "") -> None:
     Raises
     ------
     ValueError
-        No structures, a structure without atoms, unknown elements, positions or cells that are not finite,
-        or a periodic cell whose rows are not independent.
+        No structures, a structure without atoms, atoms not sorted by structure, unknown elements, positions
+        or cells that are not finite, or a periodic cell whose rows are not independent.
     """
     prefix = f"{where}: " if where else ""
     if len(structures) == 0:
         raise ValueError(f"{prefix}there are no structures; at least one is needed.")
+    owner = structures.structure
+    if len(owner) and (int(owner.min()) < 0 or int(owner.max()) >= len(structures)):
+        raise ValueError(
+            f"{prefix}atoms name structures outside 0…{len(structures) - 1}, for instance {owner[-1]}."
+        )
+    if bool((owner[1:] < owner[:-1]).any()):
+        raise ValueError(f"{prefix}atoms are not sorted by structure; those of one must stand together.")
     counts = structures.counts.cpu().numpy()
     if (counts == 0).any():
         raise ValueError(f"{prefix}structure {_first(counts == 0)} has no atoms.")
