@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from atomscape.atoms.graph import Graph
@@ -73,7 +74,7 @@ class GraphSet:
         """Mean number of neighbours of an atom."""
         return float(self.edge_counts.sum()) / max(1, self.structures.n_atoms)
 
-    def batch(self, index: Sequence[int] | Tensor) -> tuple[Graph, Int[Tensor, " chosen"]]:
+    def batch(self, index: Sequence[int] | np.ndarray | Tensor) -> tuple[Graph, Int[Tensor, " chosen"]]:
         """Graph of the chosen structures, in that order, and the dataset each belongs to."""
         index = torch.as_tensor(index, dtype=torch.int64)
         structures, first_atom = self._gather(index)

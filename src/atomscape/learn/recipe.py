@@ -121,7 +121,7 @@ def _find_split_files(raw: dict[str, Any], beside: Path) -> None:
     for dataset in raw.get("data") or ():
         split = dataset.get("split") if isinstance(dataset, dict) else None
         if isinstance(split, dict) and "path" in split and (beside / str(split["path"])).is_file():
-            split["path"] = str(beside / str(split["path"]))
+            split["path"] = str(beside.absolute() / str(split["path"]))
 
 
 def to_yaml(config: RunConfig) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+import torch
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,7 @@ from atomscape.learn.metrics import Metric, find_metric, shown
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import PARTS, Prepared, known_values
 from atomscape.learn.results import Results
-from atomscape.ops.op import ops
+from atomscape.ops.op import watched
 
 
 def start_table(
@@ -78,16 +79,22 @@ def _model(config: RunConfig, graphs: dict[str, GraphSet], model: Model) -> Tabl
         "graphs", f"{edges:,} edges, {graphs['train'].average_neighbours:.1f} neighbours per atom, {where}"
     )
     table.add_row("device", f"{next(model.parameters()).device}, {config.training.threads} thread(s)")
-    table.add_row("back-ends", serving())
+    table.add_row("back-ends", serving(model, graphs["train"]))
     return table
 
 
-def serving() -> str:
-    """Which back-ends each operation has; without any, the reference serves."""
-    guests = {name: list(op.backends) for name, op in ops().items() if op.backends}
-    if not guests:
-        return "reference (torch) for every operation"
-    return "; ".join(f"{n}: {', '.join(b)}" for n, b in guests.items()) + "; reference for the others"
+def serving(model: Model, graphs: GraphSet) -> str:
+    """Which back-end serves each operation of the model, seen on a small batch."""
+    graph, dataset = graphs.batch(range(min(2, len(graphs))))
+    device = next(model.parameters()).device
+    with torch.random.fork_rng(), watched() as calls:
+        model(graph.to(device), dataset.to(device))
+    served: dict[str, list[str]] = {}
+    for call in calls:
+        ops_of = served.setdefault(call.chosen, [])
+        if call.op not in ops_of:
+            ops_of.append(call.op)
+    return "; ".join(f"{backend}: {', '.join(names)}" for backend, names in sorted(served.items()))
 
 
 def end_table(results: Results) -> Table:

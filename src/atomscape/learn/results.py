@@ -86,12 +86,21 @@ def finish(
         | {p: version(p) for p in PACKAGES},
         commit=commit(),
         machine=f"{platform.machine()} {platform.system()}",
-        config=config.model_dump(mode="json"),
+        config=_settings(config),
     )
     write_atomic(
         folder / RESULTS, (json.dumps(results.as_dict(), indent=1, ensure_ascii=False) + "\n").encode()
     )
     return results
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """The config as data; of a split file only its name (its content is in the fingerprint)."""
+    settings = config.model_dump(mode="json")
+    for dataset in settings["data"]:
+        if "path" in dataset["split"]:
+            dataset["split"]["path"] = Path(dataset["split"]["path"]).name
+    return settings
 
 
 def commit() -> str | None:

@@ -20,7 +20,8 @@ from atomscape.learn.recipe import load_config, to_yaml
 from atomscape.learn.state import read_run
 
 LAST, BEST, CONFIG, RESULTS = "last.safetensors", "best.safetensors", "config.yaml", "results.json"
-_OURS = (CONFIG, "metrics.jsonl", "metrics.csv", LAST, BEST, RESULTS)
+BOARD = "tensorboard"
+_OURS = (LAST, BEST, RESULTS, "metrics.jsonl", "metrics.csv", CONFIG)
 
 
 def open_run(folder: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
@@ -33,28 +34,32 @@ def open_run(folder: Path, config: RunConfig, resume: bool, overwrite: bool) -> 
     OSError
         The folder cannot be written.
     """
-    there = (folder / CONFIG).is_file()
+    there = (folder / LAST).is_file()
     if there and resume:
         refuse_changes(load_config(folder / CONFIG), config, folder)
     elif there and not overwrite:
         raise ValueError(
             f"{folder} holds a run already: --resume continues it, --overwrite starts anew; or name another"
         )
-    elif folder.is_dir() and not there and any(folder.iterdir()):
+    elif folder.is_dir() and not there and any(_foreign(p.name) for p in folder.iterdir()):
         raise ValueError(
             f"{folder} is not empty and holds no run; name another folder, nothing in it was touched"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if there and not resume:
+        if not (there and resume):
             for name in _OURS:
                 (folder / name).unlink(missing_ok=True)
-            shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+            shutil.rmtree(folder / BOARD, ignore_errors=True)
     except OSError as error:
         raise OSError(
             f"cannot write the run folder {folder}: {error.strerror or error}; name another with --out"
         ) from error
     write_atomic(folder / CONFIG, to_yaml(config).encode())
+
+
+def _foreign(name: str) -> bool:
+    return not (name in _OURS or name == BOARD or name.endswith(".tmp"))
 
 
 def refuse_changes(saved: RunConfig, given: RunConfig, folder: Path) -> None:

@@ -91,8 +91,14 @@ def train(
     keep_freed_memory()
     with deterministic(config.training.threads, config.seed) as generator:
         prepared = prepare(config)
+        architecture = architecture_of(config, prepared.properties)
+        cutoff = Model(architecture).cutoff
         open_run(folder, config, resume, overwrite)
-        run = _set_up(config, folder, prepared, generator, Display(console))
+        graphs = {
+            part: prepared.graphs(part, cutoff, config.training.cache_gigabytes * 3e8) for part in PARTS
+        }
+        architecture = _measured(architecture, graphs["train"])
+        run = _set_up(config, folder, prepared, architecture, graphs, generator, Display(console))
         if run.accelerator.is_main_process:
             console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
         if not _loop(run):
@@ -106,16 +112,19 @@ def train(
 
 
 def _set_up(
-    config: RunConfig, folder: Path, prepared: Prepared, generator: torch.Generator, display: Display
+    config: RunConfig,
+    folder: Path,
+    prepared: Prepared,
+    architecture: Architecture,
+    graphs: dict[str, GraphSet],
+    generator: torch.Generator,
+    display: Display,
 ) -> Run:
     """Build everything; a training state that lies in the folder is taken up."""
     t = config.training
     accelerator = _accelerator(config)
-    architecture = architecture_of(config, prepared.properties)
-    cutoff = Model(architecture).cutoff
-    graphs = {part: prepared.graphs(part, cutoff, t.cache_gigabytes * 1e9 / len(PARTS)) for part in PARTS}
     torch.manual_seed(config.seed)
-    model = Model(_measured(architecture, graphs["train"]))
+    model = Model(architecture)
     terms, fitted = fit_heads(config, model, prepared)
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=t.learning_rate, betas=t.betas, weight_decay=t.weight_decay, foreach=False
@@ -222,7 +231,7 @@ def _step(run: Run, index, done: float) -> float:
         raise FloatingPointError(
             f"the loss is {value} at step {state.progress.step + 1} (epoch {state.progress.epoch + 1}); "
             f"lower training.learning_rate (now {t.learning_rate}) or training.clip. "
-            f"{run.folder / LAST} is older and sound."
+            f"Checkpoints in {run.folder} are from before."
         )
     keep = state.progress.sums
     keep["loss"], keep["batches"] = keep.get("loss", 0.0) + value, keep.get("batches", 0.0) + 1
