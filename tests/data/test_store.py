@@ -39,6 +39,7 @@ def structures(n: int, seed: int = 0) -> Structures:
         "forces": rng.normal(size=(total, 3)),
         "charges": rng.normal(size=total).astype(np.float32),
         "my_column": rng.normal(size=n),
+        "my_atom_column": rng.normal(size=(total, 2)),
     }
     return Structures(
         torch.from_numpy(rng.normal(size=(total, 3))),
@@ -48,6 +49,7 @@ def structures(n: int, seed: int = 0) -> Structures:
         torch.from_numpy(np.repeat(np.arange(n), counts)),
         {k: torch.from_numpy(v) for k, v in labels.items()},
         tuple(f"id-{seed}-{k}" for k in range(n)),
+        frozenset({"my_atom_column"}),
     )
 
 
@@ -61,6 +63,7 @@ def assert_same(a: Structures, b: Structures) -> None:
     for name in ("positions", "numbers", "cell", "pbc", "structure"):
         assert torch.equal(getattr(a, name), getattr(b, name)), name
     assert a.ids == b.ids
+    assert all(a.runs_over_atoms(name) == b.runs_over_atoms(name) for name in a.labels)
     assert set(a.labels) == set(b.labels)
     for name, values in a.labels.items():
         assert values.dtype == b.labels[name].dtype, name
@@ -121,7 +124,7 @@ def test_gather_by_mask(written) -> None:
 
 @pytest.mark.parametrize("index", [200, -201, [0, 200], np.array([-201])])
 def test_out_of_range(written, index) -> None:
-    with pytest.raises(IndexError, match="store of 200"):
+    with pytest.raises(IndexError, match="asked of a batch of 200"):
         written[1][index]
 
 
@@ -193,6 +196,15 @@ def test_label_missing_in_a_shard_is_unknown(tmp_path) -> None:
     assert np.isnan(store.values("my_column")[5:]).all()
 
 
+def test_single_atoms_keep_their_atom_labels(tmp_path) -> None:
+    s = structures(40)
+    s = s[np.flatnonzero(s.counts.numpy() == 1)]
+    assert len(s) == s.n_atoms > 1
+    store = write_store(tmp_path / "s", [s], CARD_)
+    assert store.properties["my_atom_column"].per == "atom"
+    assert_same(store[:], s)
+
+
 def test_integer_labels_become_floats(tmp_path) -> None:
     s = structures(4)
     s = replace(s, labels={"total_charge": torch.arange(4)})
@@ -203,7 +215,7 @@ def test_integer_labels_become_floats(tmp_path) -> None:
 
 def test_wrong_label_shape(tmp_path) -> None:
     s = structures(4)
-    s = replace(s, labels={"forces": torch.zeros(4, 3)})
+    s = replace(s, labels={"forces": torch.zeros(s.n_atoms, 2)})
     with pytest.raises(ValueError, match=r"label 'forces'.*expected"):
         write_store(tmp_path / "s", [s], CARD_)
     assert list(tmp_path.iterdir()) == []

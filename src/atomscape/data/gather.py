@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from atomscape.atoms.properties import Property
+from atomscape.atoms.properties import Property, property_named
 from atomscape.atoms.structures import Structures
 from atomscape.data.shards import Shard
 
@@ -54,6 +54,7 @@ def gather(
         torch.from_numpy(np.repeat(np.arange(n), counts)),
         labels,
         _ids(n, parts),
+        frozenset(name for name, p in properties.items() if p.per == "atom" and property_named(name) is None),
     )
 
 

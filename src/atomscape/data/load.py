@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import cast
@@ -20,6 +21,7 @@ from atomscape.find import available, find, suggest
 
 KIND = "data.sources"
 WHOLE = 64 * 2**20
+"""Files up to this many bytes enter the key of a conversion with their whole content."""
 
 
 def cache_folder() -> Path:
@@ -29,6 +31,11 @@ def cache_folder() -> Path:
     if given := os.environ.get("XDG_CACHE_HOME"):
         return Path(given).expanduser() / "atomscape"
     return Path.home() / ".cache" / "atomscape"
+
+
+def download_folder(name: str) -> Path:
+    """Where the files of a named source are downloaded to."""
+    return cache_folder() / "downloads" / name
 
 
 def load(what: str | Path) -> Store:
@@ -44,56 +51,44 @@ def load(what: str | Path) -> Store:
     path = Path(what)
     if is_store(path):
         return Store.open(path)
-    if str(what) in available(KIND):
+    names = available(KIND)
+    if str(what) in names:
         return load_source(str(what))
     raise LookupError(
-        f"no dataset {str(what)!r}{suggest(str(what), available(KIND))} Known: {available(KIND)}"
+        f"no dataset {str(what)!r}{suggest(str(what), names)} It is neither a file or folder nor one of "
+        f"{', '.join(names)}."
     )
 
 
 def load_source(name: str) -> Store:
     """Store of a named source, from its embedded folder, ``$ATOMSCAPE_DATA`` or the download folder."""
     source = cast(Source, find(KIND, name))
-    folder = source_folder(name, source)
-    if is_store(folder):
-        return Store.open(folder)
+    folder = find_folder(name, source)
+    if folder is None:
+        looked = ", ".join(map(str, _places(name, source)))
+        raise FileNotFoundError(
+            f"{name} is not on this machine (looked in {looked}); download it with: atomscape data get {name}"
+        )
     inputs = source.inputs(folder)
-    target = cache_folder() / "stores" / f"{name}-{key_of(inputs, _code(source))}"
-    if is_store(target):
-        return Store.open(target)
-    read_from = ", ".join(f"{p.name} (sha256 {sha256(p)[:16]}…)" for p in inputs)
+    target = _converted(name, inputs, _code(source))
+    read_from = ", ".join(f"{p.name} (sha256 {sha256(p)})" for p in inputs)
     card = source.card.with_counts(provenance=f"read from {read_from} by atomscape {__version__}")
-    return write_once(target, lambda: write_store(target, source.read(folder), card, source.splits(folder)))
+    return once(target, lambda: write_store(target, source.read(folder), card, source.splits(folder)))
 
 
-def source_folder(name: str, source: Source) -> Path:
-    """Folder with the files of a source.
-
-    Raises
-    ------
-    FileNotFoundError
-        No folder has them.
-    """
-    if source.card.embedded:
-        return Path(str(resources.files("atomscape.data").joinpath(source.card.embedded)))
-    places = [cache_folder() / "downloads" / name]
-    if root := os.environ.get("ATOMSCAPE_DATA"):
-        places.insert(0, Path(root) / name)
-    for folder in places:
-        if source.inputs(folder):
-            return folder
-    raise FileNotFoundError(
-        f"{name} is not on this machine (looked in {', '.join(map(str, places))}); "
-        f"download it with: atomscape data get {name}"
-    )
+def find_folder(name: str, source: Source) -> Path | None:
+    """First folder that holds the files of a source; None where none does."""
+    return next((folder for folder in _places(name, source) if source.inputs(folder)), None)
 
 
-def write_once(target: Path, write) -> Store:
-    """Write a store; if another process finished the same one meanwhile, open that."""
-    try:
-        return write()
-    except FileExistsError:
-        return Store.open(target)
+def once(target: Path, write: Callable[[], Store]) -> Store:
+    """Open the store at ``target``, writing it first if need be; another process may finish it meanwhile."""
+    if not is_store(target):
+        try:
+            return write()
+        except FileExistsError:
+            pass
+    return Store.open(target)
 
 
 def key_of(paths: list[Path], options: str = "") -> str:
@@ -111,6 +106,17 @@ def key_of(paths: list[Path], options: str = "") -> str:
                 file.seek(-WHOLE // 2, os.SEEK_END)
                 digest.update(file.read())
     return digest.hexdigest()[:16]
+
+
+def _places(name: str, source: Source) -> list[Path]:
+    if source.card.embedded:
+        return [Path(str(resources.files("atomscape.data").joinpath(source.card.embedded)))]
+    root = os.environ.get("ATOMSCAPE_DATA")
+    return [*([Path(root) / name] if root else []), download_folder(name)]
+
+
+def _converted(name: str, inputs: list[Path], code: str) -> Path:
+    return cache_folder() / "stores" / f"{name}-{key_of(inputs, code)}"
 
 
 def _code(source: Source) -> str:

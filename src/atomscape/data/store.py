@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from atomscape.atoms.properties import Property
-from atomscape.atoms.structures import Structures
+from atomscape.atoms.structures import Index, Structures, chosen_rows
 from atomscape.data.atomic import atomic_folder
 from atomscape.data.card import Card
 from atomscape.data.gather import Part, gather
@@ -25,6 +25,7 @@ from atomscape.data.shards import BrokenStore, Shard, map_shard, sha256
 from atomscape.data.write import write_files
 from atomscape.find import suggest
 
+CPU = torch.device("cpu")
 GEOMETRY = ("numbers", "positions", "cell", "pbc")
 
 
@@ -96,7 +97,7 @@ class Store:
         """Pickle as the place on disk, so that worker processes map the files themselves."""
         return Store.open, (self.folder,)
 
-    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray | torch.Tensor) -> Structures:
+    def __getitem__(self, index: Index) -> Structures:
         """Gather structures in the order given (repeats allowed); ``int`` gives a batch of one.
 
         Raises
@@ -104,7 +105,7 @@ class Store:
         IndexError
             A number is out of range, or a mask has the wrong length.
         """
-        rows = self._rows(index)
+        rows = chosen_rows(index, len(self), CPU).numpy()
         if len(self.record.shards) == 1:
             return gather(
                 len(rows), [Part(self.shard(0), rows, slice(None))], self.properties, self.record.dtypes
@@ -241,17 +242,3 @@ class Store:
         prop = self.properties[name]
         n = len(shard.numbers) if prop.per == "atom" else len(shard.cell)
         return shard.labels.get(name, np.full((n, *prop.shape), np.nan, self.record.dtypes[name]))
-
-    def _rows(self, index) -> np.ndarray:
-        n = len(self)
-        if isinstance(index, slice):
-            return np.arange(*index.indices(n))
-        rows = np.atleast_1d(index.cpu().numpy() if isinstance(index, torch.Tensor) else np.asarray(index))
-        if rows.dtype == bool:
-            if rows.shape != (n,):
-                raise IndexError(f"mask of shape {rows.shape} for a store of {n} structures")
-            return np.flatnonzero(rows)
-        rows = rows.astype(np.int64).reshape(-1)
-        if len(rows) and not (-n <= rows.min() and rows.max() < n):
-            raise IndexError(f"structures {rows.min()}…{rows.max()} asked of a store of {n}")
-        return np.where(rows < 0, rows + n, rows)

@@ -122,8 +122,7 @@ def _property_of(name: str, values: torch.Tensor, structures: Structures) -> Pro
     known = property_named(name)
     if known is not None:
         return known
-    per = "atom" if values.shape[0] == structures.n_atoms != len(structures) else "structure"
-    free = free_property(name, per)
+    free = free_property(name, "atom" if structures.runs_over_atoms(name) else "structure")
     return replace(free, shape=tuple(values.shape[1:]))
 
 
