@@ -1,0 +1,144 @@
+"""One self-contained HTML file that shows a map: points, colours, search, lasso and structures in 3D.
+
+The file opens by double click, works without a network and without a GPU, and holds its data as compressed
+typed arrays. The page itself lives in ``page/`` as plain ES modules, inlined here.
+
+Points are never left out. If the file would become larger than ``max_mb``, some 3D structures are, evenly
+within each dataset, and the page says how many.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from atomscape.atlas.contents import MapData, PageStructures, pack_contents
+from atomscape.atlas.inlining import inline_modules
+from atomscape.atlas.packing import Blob, pack_source
+from atomscape.find import suggest
+
+__all__ = ["MapData", "page_sources", "write_page"]
+
+MAX_MB = 64.0
+
+
+def write_page(data: MapData, path: str | os.PathLike[str], colour: str = "", max_mb: float = MAX_MB) -> Path:
+    """Write the map as one HTML file and return its path. An existing file is replaced in one step.
+
+    Parameters
+    ----------
+    colour
+        Property, or ``"dataset"``, that colours the points at first. Default: the dataset if there are
+        several, else the first property.
+    max_mb
+        Size in megabytes above which 3D structures are left out, evenly within each dataset.
+
+    Raises
+    ------
+    LookupError
+        ``colour`` names no property.
+    OSError
+        The file cannot be written.
+    """
+    colour = _initial_colour(data, colour)
+    chosen = None
+    for _ in range(8):
+        contents = pack_contents(data, colour, chosen)
+        parts = _assemble(data.title, contents.manifest, contents.blobs)
+        size = sum(len(p) for p in parts)
+        if size <= max_mb * 1e6 or contents.structures.rows == 0:
+            break
+        chosen = _fewer(data, contents.structures, size, max_mb * 1e6)
+    return _write(Path(path), parts)
+
+
+def page_sources() -> dict[str, str]:
+    """Return the page's ES modules: name → source."""
+    folder = resources.files("atomscape.atlas").joinpath("page")
+    return {
+        f.name[:-3]: f.read_text("utf-8")
+        for f in sorted(folder.iterdir(), key=lambda f: f.name)
+        if f.name.endswith(".js")
+    }
+
+
+def _initial_colour(data: MapData, colour: str) -> str:
+    known = ["dataset", *(k for k in data.columns if k != "dataset")]
+    if colour and colour not in known:
+        raise LookupError(
+            f"no property called {colour!r} to colour by{suggest(colour, known)} Known: {', '.join(known)}."
+        )
+    several = len(set(data.dataset)) > 1
+    return colour or (known[0] if several or len(known) == 1 else known[1])
+
+
+def _fewer(data: MapData, kept: PageStructures, size: int, limit: float) -> np.ndarray:
+    """Choose the rows whose structures stay, spread evenly over each dataset, so that the page fits."""
+    room = max(0.0, limit - (size - kept.size))
+    share = 0.97 * room / kept.size * kept.rows / len(data.ids)
+    dataset = np.asarray(data.dataset, dtype=object)
+    chosen = []
+    for name in dict.fromkeys(data.dataset):
+        rows = np.flatnonzero(dataset == name)
+        n = int(share * len(rows))
+        chosen.append(rows[np.linspace(0, len(rows) - 1, n).round().astype(np.int64)])
+    return np.sort(np.concatenate(chosen))
+
+
+def _assemble(title: str, manifest: Mapping[str, object], blobs: Mapping[str, Blob]) -> list[str]:
+    """Fill the template. Data never meets the HTML parser raw: ``<`` is escaped in JSON and in the title."""
+    folder = resources.files("atomscape.atlas").joinpath("page")
+
+    def text(name: str) -> str:
+        return folder.joinpath(name).read_text("utf-8")
+
+    library = pack_source(text("third-party/3Dmol-min.js"))
+    licences = text("third-party/3Dmol-NOTICE.txt") + "\n" + text("third-party/3Dmol-LICENSE.txt")
+    filling: dict[str, Iterable[str]] = {
+        "title": [html.escape(title)],
+        "style": [text("style.css")],
+        "manifest": [json.dumps(manifest, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")],
+        "blobs": (_script(name, blob) for name, blob in {**blobs, "3Dmol": library}.items()),
+        "licences": [html.escape(licences)],
+        "script": [inline_modules(page_sources(), "main")],
+    }
+    pieces = re.split(r"<!-- fill (\w+) -->", text("index.html"))
+    return [p for i, piece in enumerate(pieces) for p in (filling[piece] if i % 2 else [piece])]
+
+
+def _script(name: str, blob: Blob) -> str:
+    return f'<script type="text/plain" id="blob-{name}" data-dtype="{blob.dtype}">{blob.text}</script>\n'
+
+
+def _write(path: Path, parts: list[str]) -> Path:
+    """Write to a temporary file beside the target, then rename."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(21, "is a directory")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    except OSError as error:
+        raise OSError(
+            f"cannot write the map to {path}: {error.strerror}; choose another file or folder"
+        ) from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(parts)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise OSError(
+            f"cannot write the map to {path}: {error.strerror}; nothing was changed there"
+        ) from error
+    return path
