@@ -23,7 +23,7 @@ from atomscape.learn.config import RunConfig
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, rows_of
 from atomscape.learn.prepare import Prepared
-from atomscape.shapes import Bool, Float, Tensor
+from atomscape.shapes import Bool, Tensor
 
 
 @dataclass(frozen=True)
@@ -83,24 +83,24 @@ def _fit(
     y = s.labels[p.name]
     known = y.isfinite().flatten(1).all(1) if y.dim() > 1 else y.isfinite()
     known = known & rows_of(p, chosen, s)
-    count = int(known.sum())
+    y, count = y[known], int(known.sum())
     if p.shape:
-        scale = _positive(float(y[known].square().mean().sqrt()))
+        scale = _spread(y, 0)
         return Fitted(p, name, count, {}, 0.0, scale, scale)
     if p.per == "atom":
-        e0, rest = _element_means(y[known], s.numbers[known])
-        return Fitted(p, name, count, e0, 0.0, *[_spread(rest, y[known])] * 2)
+        means, rest = _element_means(y, s.numbers[known])
+        scale = _spread(rest, len(means))
+        return Fitted(p, name, count, means, 0.0, scale, scale)
     sub = s[known]
-    y = y[known]
-    if p.extensive:
-        e0, _ = fit_references(composition_of(sub), y)
-        rest = (y - _sums(e0, sub)) / sub.counts
-        return Fitted(p, name, count, _present(e0, sub), 0.0, *[_spread(rest, y / sub.counts)] * 2)
-    if not references:
-        return Fitted(p, name, count, {}, float(y.mean()), *[_spread(y - y.mean(), y)] * 2)
-    e0, _ = fit_references(composition_of(sub), (y - y.mean()) * sub.counts)
-    rest = y - y.mean() - _sums(e0, sub) / sub.counts
-    return Fitted(p, name, count, _present(e0, sub), float(y.mean()), *[_spread(rest, y)] * 2)
+    if not p.extensive and not references:
+        scale = _spread(y - y.mean(), 1)
+        return Fitted(p, name, count, {}, float(y.mean()), scale, scale)
+    shift = 0.0 if p.extensive else float(y.mean())
+    columns = composition_of(sub) if p.extensive else composition_of(sub) / sub.counts.unsqueeze(1)
+    e0, condition = fit_references(columns, y - shift)
+    rest = y - shift - columns @ e0
+    scale = _spread(rest / sub.counts if p.extensive else rest, condition.rank)
+    return Fitted(p, name, count, _present(e0, sub), shift, scale, scale)
 
 
 def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
@@ -110,10 +110,6 @@ def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
         return fit
     scale = _positive(float(forces.square().mean().sqrt()))
     return Fitted(fit.property, fit.dataset, fit.count, fit.references, fit.shift, scale, fit.error_scale)
-
-
-def _sums(e0: Float[Tensor, "119"], s: Structures) -> Float[Tensor, " structures"]:
-    return torch.zeros(len(s), dtype=e0.dtype).index_add_(0, s.structure, e0[s.numbers])
 
 
 def _element_means(y: Tensor, numbers: Tensor) -> tuple[dict[int, float], Tensor]:
@@ -128,11 +124,10 @@ def _present(e0: Tensor, s: Structures) -> dict[int, float]:
     return {int(z): float(e0[z]) for z in s.numbers.unique()}
 
 
-def _spread(rest: Tensor, values: Tensor) -> float:
-    """Standard deviation of what is left; where nothing is (few structures), that of the values, or 1."""
-    sd = float(rest.square().mean().sqrt())
-    floor = 1e-3 * float(values.std(correction=0)) if values.numel() > 1 else 0.0
-    return _positive(sd if sd > floor else max(floor * 1e3, sd))
+def _spread(rest: Tensor, fitted: int) -> float:
+    """Standard deviation of what is left after fitting so many numbers; 1 where nothing can be left."""
+    free = rest.numel() - fitted
+    return _positive(float((rest.square().sum() / free).sqrt())) if free > 0 else 1.0
 
 
 def _positive(x: float) -> float:

@@ -1,0 +1,65 @@
+"""Evaluation and prediction outside a run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from atomscape.data.store import Store
+from atomscape.learn.architecture import architecture_of
+from atomscape.learn.evaluate import batches_in_order, evaluate, predict
+from atomscape.learn.model import Model
+from atomscape.learn.prepare import prepare
+
+
+@pytest.fixture
+def model(make_config) -> Model:
+    """An untrained model for energy and gap."""
+    config = make_config(
+        "objectives=[{property: energy}, {property: forces}, {property: gap}]", "dtype=float64"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Model(architecture_of(config, prepare(config).properties))
+
+
+def test_predictions_do_not_depend_on_the_batch(model, toy, monkeypatch):
+    store = Store.open(toy)
+    rows = [5, 50, 7, 8, 9, 10]
+    whole = list(predict(model, store, rows))
+    monkeypatch.setattr("atomscape.learn.evaluate._ATOMS", 1)
+    each = list(predict(model, store, rows))
+    assert (len(whole), len(each)) == (1, 1)  # the default is bound at definition
+    single = [next(iter(predict(model, store, [r])))[1] for r in rows]
+    for name, values in whole[0][1].items():
+        assert torch.allclose(values, torch.cat([p[name] for p in single]), atol=1e-12), name
+    assert model.training
+    assert not values.requires_grad
+
+
+def test_evaluate_on_rows(model, toy):
+    store = Store.open(toy)
+    found = {(m.property, m.unit): m for m in evaluate(model, store, range(20), dataset="toy")}
+    assert set(found) == {("energy", "eV"), ("energy", "eV/atom"), ("forces", "eV/Å"), ("gap", "eV")}
+    ((structures, predictions),) = list(predict(model, store, range(20)))
+    error = predictions["gap"] - structures.labels["gap"]
+    assert found["gap", "eV"].mae == pytest.approx(float(error.abs().mean()))
+
+
+def test_nothing_to_compare(make_config, toy_crystals):
+    config = make_config()
+    model = Model(architecture_of(config, prepare(config).properties))
+    with pytest.raises(
+        ValueError, match=r"nothing to compare: the model predicts gap; toy_crystals has labels energy"
+    ):
+        evaluate(model, Store.open(toy_crystals))
+
+
+def test_batches_in_order():
+    assert list(batches_in_order([3, 3, 3, 9, 1, 1], atoms=6)) == [
+        range(0, 2),
+        range(2, 3),
+        range(3, 4),
+        range(4, 6),
+    ]
+    assert list(batches_in_order([])) == []
