@@ -8,6 +8,7 @@ Values are Cartesian inside (a stress is 3×3); the irreps state their content.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from atomscape.o3.irreps import Irreps
@@ -94,6 +95,9 @@ PROPERTIES: dict[str, Property] = {
         _p("magnetic_moments", "μB", "atom", _SCALAR, False, "collinear magnetic moments"),
         _p("total_charge", "e", "structure", _SCALAR, True, "net charge"),
         _p("total_spin", "1", "structure", _SCALAR, False, "spin multiplicity 2S+1"),
+        _p(
+            "isolated_atom", "1", "structure", _SCALAR, False, "1 for a free atom whose energy is a reference"
+        ),
     )
 }
 
@@ -104,7 +108,12 @@ def property_named(name: str) -> Property | None:
 
 
 def free_property(
-    name: str, per: Literal["atom", "structure"], unit: str = "", extensive: bool = False
+    name: str,
+    per: Literal["atom", "structure"],
+    unit: str = "",
+    extensive: bool = False,
+    shape: tuple[int, ...] = (),
 ) -> Property:
-    """A scalar property outside the vocabulary, as a user's own column in a file."""
-    return Property(name, unit, per, Irreps(_SCALAR), extensive, None, (), "column of the user's file")
+    """A property outside the vocabulary, as a user's own column in a file: numbers that do not turn."""
+    irreps = Irreps(f"{max(1, prod(shape))}x{_SCALAR}")
+    return Property(name, unit, per, irreps, extensive, None, shape, "column of the user's file")

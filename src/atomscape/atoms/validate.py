@@ -91,5 +91,5 @@ def check_cells(
         )
 
 
-def _first(mask: np.ndarray) -> int:
+def _first(mask: np.ndarray | np.bool) -> int:
     return int(np.flatnonzero(mask)[0])
