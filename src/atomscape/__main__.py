@@ -1,0 +1,5 @@
+"""``python -m atomscape`` is the command ``atomscape``."""
+
+from atomscape.cli import main
+
+main()

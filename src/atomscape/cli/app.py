@@ -1,0 +1,70 @@
+"""The command ``atomscape``: its sub-commands, and what happens when one fails or is stopped."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from atomscape import __version__
+from atomscape.cli import data, demo, doctor, embed, evaluate, info, map, train
+from atomscape.cli.output import show_error
+
+STOPPED = 130
+
+app = typer.Typer(
+    name="atomscape",
+    help="Learn neural representations of atoms and map chemical space with them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.add_typer(data.app, name="data")
+app.command("info")(info.info)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("embed")(embed.embed)
+app.command("map")(map.map_page)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        typer.echo(f"atomscape {__version__}")
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options before the sub-command; ``main`` acts on ``--debug``."""
+
+
+def main() -> None:
+    """Run the command line: a user's mistake prints one line and ends with 1, Ctrl-C ends with 130."""
+    try:
+        app(prog_name="atomscape")
+    except KeyboardInterrupt:
+        _stopped()
+    except SystemExit as end:
+        if end.code == STOPPED:
+            _stopped()
+        raise
+    except (ValueError, LookupError, OSError) as error:
+        if "--debug" in sys.argv:
+            raise
+        show_error(error)
+        sys.exit(1)
+
+
+def _stopped() -> None:
+    print("\nstopped", file=sys.stderr)
+    sys.exit(STOPPED)

@@ -1,0 +1,111 @@
+"""``atomscape data``: list and describe datasets, download them, convert files to stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from atomscape.data.card import Card
+    from atomscape.data.store import Store
+
+app = typer.Typer(help="List, describe, download and convert datasets.", no_args_is_help=True)
+
+What = Annotated[
+    str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")
+]
+
+
+@app.command("list")
+def list_datasets() -> None:
+    """Named datasets: what each holds, and whether it is on this machine."""
+    from atomscape.cli.output import console, table
+    from atomscape.data.get import catalogue
+
+    made = table("name", "title", "licence", "here")
+    for entry in catalogue():
+        size = f" ({entry.download_size / 1e6:,.0f} MB)" if entry.download_size else ""
+        here = {"embedded": "in the package", "here": str(entry.folder)}.get(entry.state)
+        made.add_row(
+            entry.name, entry.card.title, entry.card.licence, here or f"atomscape data get {entry.name}{size}"
+        )
+    console().print(made)
+
+
+@app.command("info")
+def describe(what: What) -> None:
+    """What a dataset holds: counts, properties with units, level of theory, licence, citation."""
+    from atomscape.cli.output import console
+    from atomscape.data.get import catalogue
+    from atomscape.data.load import load
+
+    screen = console()
+    absent = next((e for e in catalogue() if e.name == what and e.state == "to download"), None)
+    if absent is None:
+        store = load(what)
+        screen.print(card_table(store.card, store))
+    else:
+        screen.print(card_table(absent.card, None))
+        screen.print(f"\nIt is not on this machine; download it with: atomscape data get {what}")
+
+
+@app.command("get")
+def get(name: Annotated[str, typer.Argument(help="A named dataset.")]) -> None:
+    """Download a dataset; an interrupted download continues. Checksums are compared where they are known."""
+    from atomscape.cli.output import console
+    from atomscape.data.get import get as download
+
+    screen = console()
+    store = download(name, screen)
+    screen.print(f"{name}: {len(store):,} structures, {store.card.n_atoms:,} atoms, in {store.folder}")
+
+
+@app.command("convert")
+def convert(
+    what: What,
+    out: Annotated[
+        Path, typer.Argument(help="A folder for a store, or a file such as data.extxyz or data.db.")
+    ],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
+) -> None:
+    """Convert data: to a store (memory-mapped, readable by any Arrow tool) or to a file that ASE writes."""
+    from atomscape.cli.output import console
+    from atomscape.data.export import convert as write
+    from atomscape.data.load import load
+
+    store = load(what)
+    write(store, out, overwrite)
+    console().print(f"{len(store):,} structures, {store.card.n_atoms:,} atoms, in {out}")
+
+
+def card_table(card: Card, store: Store | None) -> Table:
+    """The card of a dataset as lines for a person."""
+    from atomscape.cli.output import escaped, table
+
+    made = table("", "", title=card.title or card.name)
+    rows = {
+        "description": card.description,
+        "structures": f"{len(store):,}" if store else "",
+        "atoms": f"{card.n_atoms:,}" if card.n_atoms else "",
+        "elements": " ".join(card.elements),
+        "level of theory": card.level_of_theory,
+        "licence": card.licence,
+        "citation": card.citation,
+        "address": card.url,
+        "splits": ", ".join(f"{k} {n:,}" for k, n in card.splits.items()),
+        "read from": card.provenance,
+        "reader tried on": card.verified,
+        "fingerprint": store.fingerprint if store else "",
+        "place": str(store.folder) if store else "",
+    }
+    for name, text in rows.items():
+        if text:
+            made.add_row(name, escaped(text))
+    for p in card.properties:
+        about = ", ".join(text for text in (p.unit, f"per {p.per}", p.description) if text)
+        made.add_row(f"[bold]{escaped(p.name)}[/]", escaped(about))
+    return made

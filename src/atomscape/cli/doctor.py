@@ -1,0 +1,134 @@
+"""``atomscape doctor``: what is installed, which back-ends serve, what data is there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+CORE = ("torch", "numpy", "numba", "pyarrow", "vesin", "ase", "accelerate", "safetensors", "scikit-learn")
+EXTRAS = {
+    "umap-learn": "map: UMAP projections",
+    "pymatgen": "crystals: conversion",
+    "spglib": "crystals: symmetry",
+    "rdkit": "molecules",
+    "tblite": "label: GFN2-xTB",
+    "tensorboard": "tensorboard",
+}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def doctor() -> None:
+    """Say what this machine offers: versions, threads, back-ends and why others declined, data, browser."""
+    from atomscape.cli.output import console
+
+    screen = console()
+    for part in (packages(), machine(), backends(), datasets()):
+        screen.print(part)
+        screen.print()
+
+
+def packages() -> Table:
+    """Versions of what is needed, and of optional packages with what they are for."""
+    from atomscape import __version__
+    from atomscape.cli.output import table
+
+    made = table("package", "version", "", title="Versions")
+    made.add_row("atomscape", __version__)
+    made.add_row("python", platform.python_version())
+    for name in CORE:
+        made.add_row(name, installed(name) or "[red]missing[/]")
+    for name, purpose in EXTRAS.items():
+        made.add_row(name, installed(name) or "–", f"optional, {purpose}")
+    return made
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed package, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def machine() -> Table:
+    """Processor, threads, accelerator, and the browser that the tests of the page would use."""
+    import torch
+
+    from atomscape.cli.output import table
+
+    made = table("", "", title="Machine")
+    made.add_row("system", f"{platform.system()} {platform.release()}, {platform.machine()}")
+    made.add_row("cores", str(os.cpu_count()))
+    threads = os.environ.get("OMP_NUM_THREADS", "not set")
+    made.add_row("threads", f"{torch.get_num_threads()} in torch; OMP_NUM_THREADS {threads}")
+    accelerators = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    made.add_row("accelerators", ", ".join(accelerators) or "none")
+    browser = next((found for b in BROWSERS if (found := shutil.which(b))), None)
+    made.add_row("browser", browser or "none found; maps open in any, tests of the page need Chromium")
+    return made
+
+
+def backends() -> Table:
+    """Who serves each operation on a small batch, and why other back-ends decline.
+
+    Found by asking: both encoders run on a crystal and a molecule, on every device, in both precisions.
+    """
+    import torch
+
+    from atomscape.cli.output import escaped, table
+    from atomscape.find import available, find
+    from atomscape.ops.op import ops, watched
+
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    with torch.random.fork_rng(), torch.no_grad():
+        for device in devices:
+            for dtype in (torch.float32, torch.float64):
+                graph = small_graph().to(device)
+                with watched() as calls:
+                    for name in available("encoders"):
+                        module = find("encoders", name)
+                        module.build(module.Config()).to(device, dtype)(graph).invariants()
+                for call in calls:
+                    declined = "; ".join(f"{k}: {why}" for k, why in call.declined.items())
+                    key = (call.op, f"{call.chosen}" + (f" ({declined})" if declined else ""))
+                    found.setdefault(key, {})[f"{device} {str(dtype).removeprefix('torch.')}"] = None
+    made = table("operation", "served by", "on", title="Operations")
+    everywhere = 2 * len(devices)
+    for (op, served), where in sorted(found.items()):
+        on = "every device, both precisions" if len(where) == everywhere else ", ".join(where)
+        made.add_row(op, escaped(served), on)
+    for op in sorted(ops().keys() - {op for op, _ in found}):
+        others = ", ".join(ops()[op].backends)
+        made.add_row(op, f"reference, {others}" if others else "reference", "not asked by the encoders")
+    return made
+
+
+def small_graph():
+    """Graph of a methane molecule and of a small crystal."""
+    from ase.build import bulk, molecule
+
+    from atomscape.atoms.ase import from_ase
+    from atomscape.atoms.neighbours import neighbour_graph
+
+    return neighbour_graph(from_ase([molecule("CH4"), bulk("NaCl", "rocksalt", a=5.64)]), 5.0)
+
+
+def datasets() -> Table:
+    """Named datasets and where they are."""
+    from atomscape.cli.output import table
+    from atomscape.data.get import catalogue
+    from atomscape.data.load import cache_folder
+
+    root = os.environ.get("ATOMSCAPE_DATA", "not set")
+    made = table("dataset", "where", title=f"Data (ATOMSCAPE_DATA {root}; cache {cache_folder()})")
+    for entry in catalogue():
+        here = "in the package" if entry.state == "embedded" else str(entry.folder)
+        made.add_row(entry.name, here if entry.folder else f"not here; atomscape data get {entry.name}")
+    return made

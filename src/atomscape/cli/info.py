@@ -1,0 +1,5 @@
+"""``atomscape info``."""
+
+
+def info() -> None:
+    """."""

@@ -1,0 +1,55 @@
+"""What the commands print through: one console for results, one for errors."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+# Tables written to a file or a pipe get room for paths; a terminal says its own width.
+WIDTH_OF_A_FILE = 120
+
+
+def console() -> Console:
+    """Console on standard output as it is now (tests and pipes exchange it)."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
+
+
+def show_error(error: BaseException) -> None:
+    """One line in red on standard error: what an error of ours says, without its traceback."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"[bold red]error:[/] {escaped(sentence(error))}", emoji=False
+    )
+
+
+def sentence(error: BaseException) -> str:
+    """The message of an exception. ``str`` of a KeyError would quote it, of an OSError lead with a number."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(n) for n in (error.filename, error.filename2) if n is not None]
+        return ": ".join([" → ".join(names), error.strerror] if names else [error.strerror])
+    return str(error).replace("overwrite=True", "--overwrite") or type(error).__name__
+
+
+def escaped(text: str) -> str:
+    """Text with square brackets that rich shall not read as markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def table(*columns: str, title: str = "", right: tuple[int, ...] = ()) -> Table:
+    """An empty table in the style all commands share; ``right`` are the columns of numbers."""
+    made = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2),
+    )
+    for i, name in enumerate(columns):
+        made.add_column(name, justify="right" if i in right else "left", header_style="bold", overflow="fold")
+    return made

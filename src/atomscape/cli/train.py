@@ -1,0 +1,74 @@
+"""``atomscape train``: a recipe, a config file, or just data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from atomscape.learn.config import RunConfig
+
+STOPPED = 130
+
+
+def train(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help="Recipe, YAML file, data (file, folder or source), or a run."),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change, as in training.epochs=10."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default="runs/NAME")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run exactly where it stopped.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a run exists.")] = False,
+) -> None:
+    """Train an encoder and its heads.
+
+    Without a config, `atomscape train data.xyz` chooses what to learn from the labels it finds. Ctrl-C stops
+    a run safely; --resume continues it as if nothing had happened.
+    """
+    from atomscape.cli.output import console
+    from atomscape.learn.train import train as run
+
+    config, home = chosen_config(what, overrides or [])
+    folder = out or home or Path("runs") / config.name
+    screen = console()
+    if run(config, folder, resume, overwrite, screen) is None:
+        raise typer.Exit(STOPPED)
+    screen.print(f"\nmodel: {folder}/best.safetensors, errors: {folder}/results.json")
+    screen.print(f"next:  atomscape embed {folder} DATA")
+
+
+def chosen_config(what: str, overrides: list[str]) -> tuple[RunConfig, Path | None]:
+    """Config that ``what`` stands for, and the folder of the run if it is one.
+
+    Raises
+    ------
+    LookupError
+        ``what`` is no file, folder, recipe or source.
+    ValueError
+        The config or the data cannot be used; the message says why.
+    """
+    from atomscape.data.load import KIND
+    from atomscape.find import available, suggest
+    from atomscape.learn.recipe import load_config, recipes
+    from atomscape.learn.zero_config import config_for
+
+    path = Path(what)
+    if (path / "config.yaml").is_file():
+        return load_config(path / "config.yaml", overrides), path
+    if path.suffix in (".yaml", ".yml") or what in recipes():
+        return load_config(what, overrides), None
+    if path.exists() or what in available(KIND):
+        return config_for(what, overrides), None
+    known = [*recipes(), *available(KIND)]
+    raise LookupError(
+        f"{what!r} is no file, folder, recipe or dataset{suggest(what, known)} "
+        f"Recipes: {', '.join(recipes())}. Datasets: {', '.join(available(KIND))}."
+    )
