@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
+
+from atomscape.atoms.stresses import holds_virials, stress_of
 
 Place = Literal["info", "arrays", "calculator"]
 """Where a column stands."""
@@ -26,16 +28,34 @@ BOOKKEEPING = frozenset(
 
 @dataclass(eq=False)
 class Column:
-    """What was seen of one column."""
+    """What was seen of one column: how often it is known, numbers or not, of which kinds and shapes.
+
+    ``stresses`` are its values as stresses, by number of the structure, where they could be such.
+    """
 
     place: Place
     key: str
     known: int = 0
     kinds: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
     numeric: bool = True
+    stresses: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __str__(self) -> str:
+        """``REF_energy (info)``."""
         return f"{self.key} ({self.place})"
+
+    def see(self, number: int, image: Atoms, value: object) -> None:
+        """Take note of the column's value in one structure."""
+        self.known += 1
+        numbers = isinstance(value, np.ndarray | np.generic | list | tuple | bool | int | float)
+        array = np.asarray(value, dtype=None if numbers else object)
+        if array.dtype.kind not in "biuf":
+            self.numeric = False
+            return
+        per_atom = self.place == "arrays" or (self.place == "calculator" and array.shape[:1] == (len(image),))
+        self.kinds.add(("atom", array.shape[1:]) if per_atom else ("structure", array.shape))
+        if not per_atom and array.size in (6, 9) and image.pbc.all():
+            self.stresses[number] = stress_of(image, array, holds_virials(self.key))
 
 
 def columns_of(image: Atoms) -> Row:
@@ -59,21 +79,12 @@ def _same(image: Atoms, other: Atoms | None) -> bool:
     )
 
 
-def columns_in(images: Sequence[Atoms], rows: Sequence[Row]) -> dict[tuple[Place, str], Column]:
-    """What the columns of several structures are: how often known, numbers or not, of which shapes."""
+def columns_in(images: Iterable[Atoms]) -> tuple[int, dict[tuple[Place, str], Column]]:
+    """Number of structures and what their columns are, in one pass."""
     found: dict[tuple[Place, str], Column] = {}
-    for image, row in zip(images, rows, strict=True):
-        for (place, key), value in row.items():
-            if value is None or (place == "info" and key in ID_KEYS):
-                continue
-            column = found.setdefault((place, key), Column(place, key))
-            column.known += 1
-            numbers = isinstance(value, np.ndarray | np.generic | list | tuple | bool | int | float)
-            array = np.asarray(value, dtype=None if numbers else object)
-            if array.dtype.kind not in "biuf":
-                column.numeric = False
-                continue
-            per_atom = place == "arrays" or (place == "calculator" and array.shape[:1] == (len(image),))
-            shape = array.shape[1:] if per_atom else array.shape
-            column.kinds.add(("atom" if per_atom else "structure", shape))
-    return found
+    n = 0
+    for n, image in enumerate(images, start=1):
+        for (place, key), value in columns_of(image).items():
+            if value is not None and not (place == "info" and key in ID_KEYS):
+                found.setdefault((place, key), Column(place, key)).see(n - 1, image, value)
+    return n, found

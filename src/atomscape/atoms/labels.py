@@ -8,13 +8,13 @@ mean two things is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ase import Atoms
 
-from atomscape.atoms.columns import Column, Place, columns_in, columns_of
+from atomscape.atoms.columns import Column, Place, columns_in
 from atomscape.atoms.properties import PROPERTIES, Property, free_property
 from atomscape.atoms.stresses import holds_virials, refuse_ambiguous
 from atomscape.find import suggest
@@ -84,12 +84,12 @@ class LabelMap:
 
 
 def label_map(
-    images: Sequence[Atoms],
+    images: Iterable[Atoms],
     keys: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     stress: Literal["tension", "compression"] | None = None,
 ) -> LabelMap:
-    """Find out which columns hold which labels.
+    """Find out which columns hold which labels, in one pass over the structures.
 
     Parameters
     ----------
@@ -109,8 +109,7 @@ def label_map(
         Stresses and virials contradict each other, or the stress is too large to be in eV/Å³.
     """
     keys, units = dict(keys or {}), dict(units or {})
-    rows = [columns_of(image) for image in images]
-    columns = columns_in(images, rows)
+    n, columns = columns_in(images)
     names = _known_names(keys, units)
     chosen: dict[str, Column] = {}
     ignored: dict[str, str] = {}
@@ -121,16 +120,17 @@ def label_map(
             chosen[name] = candidates[0]
             ignored |= {str(c): f"{candidates[0]} is used for {name}" for c in candidates[1:]}
     labels = [_label(name, c, units.get(name), stress) for name, c in chosen.items()]
-    if stress is None and "stress" not in units:
-        refuse_ambiguous(images, rows, chosen.get("stress"), _candidates("stress", columns))
+    if "stress" in chosen and stress is None and "stress" not in units:
+        candidates = [chosen["stress"], *_candidates("stress", columns)]
+        refuse_ambiguous(str(chosen["stress"]), {str(c): c.stresses for c in candidates})
     rest = [c for c in columns.values() if c not in chosen.values() and str(c) not in ignored]
     for column in rest:
-        free = _free(column, units)
+        free = _free(column)
         if isinstance(free, Label):
             labels.append(free)
         elif free:
             ignored[str(column)] = free
-    return LabelMap(tuple(labels), len(images), ignored)
+    return LabelMap(tuple(labels), n, ignored)
 
 
 def _known_names(keys: Mapping[str, str], units: Mapping[str, str]) -> list[str]:
@@ -174,14 +174,14 @@ def _candidates(name: str, columns: Mapping[tuple[Place, str], Column]) -> list[
 
 def _label(name: str, column: Column, unit: str | None, stress: str | None) -> Label:
     prop = PROPERTIES.get(name) or _free_property(name, column)
-    virial = name == "stress" and holds_virials(column)
+    virial = name == "stress" and holds_virials(column.key)
     target = "eV" if virial else prop.unit
     factor = conversion_factor(unit, target) if unit and target else 1.0
     sign = -1.0 if stress == "compression" and name == "stress" else 1.0
     return Label(prop, column.place, column.key, column.known, sign * factor, virial)
 
 
-def _free(column: Column, units: Mapping[str, str]) -> Label | str:
+def _free(column: Column) -> Label | str:
     """A label for a column outside the vocabulary, or why there is none (empty: not worth a word)."""
     if column.key in PROPERTIES:
         per = PROPERTIES[column.key].per

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from ase import Atoms
 
-from atomscape.atoms.columns import Column, Row
 from atomscape.units import GPA
 
 LARGEST = 1.0
@@ -43,9 +42,9 @@ def as_tensor(value: object) -> np.ndarray:
     raise ValueError(f"a symmetric tensor has 6 (Voigt) or 9 numbers, this one has shape {array.shape}")
 
 
-def holds_virials(column: Column) -> bool:
+def holds_virials(key: str) -> bool:
     """Whether a column that serves as stress holds virials, −σ V, by its name."""
-    return column.key.split("_")[-1] in ("virial", "virials")
+    return key.split("_")[-1] in ("virial", "virials")
 
 
 def stress_of(image: Atoms, value: object, virial: bool) -> np.ndarray:
@@ -56,23 +55,28 @@ def stress_of(image: Atoms, value: object, virial: bool) -> np.ndarray:
     return -tensor / image.cell.volume if virial else tensor
 
 
-def refuse_ambiguous(
-    images: Sequence[Atoms], rows: Sequence[Row], used: Column | None, candidates: Sequence[Column]
-) -> None:
+def refuse_ambiguous(used: str, stresses: Mapping[str, Mapping[int, np.ndarray]]) -> None:
     """Refuse a stress whose sign or unit can be read in two ways.
+
+    Parameters
+    ----------
+    used
+        The column to be believed.
+    stresses
+        Column → number of the structure → stress, for all columns that hold stresses or virials.
 
     Raises
     ------
     ValueError
         Stress and virial columns disagree, or the stress is larger than matter bears.
     """
-    if used is None:
-        return
-    for other in candidates:
-        if other is not used:
-            _refuse_contradiction(used, _stresses(images, rows, used), other, _stresses(images, rows, other))
-    found = _stresses(images, rows, used)
-    largest = np.abs(found[np.isfinite(found).all((1, 2))]).max((1, 2))
+    believed = stresses[used]
+    for other, values in stresses.items():
+        both = [n for n in values if n in believed]
+        if other != used and both:
+            a, b = np.stack([believed[n] for n in both]), np.stack([values[n] for n in both])
+            _refuse_contradiction(used, a, other, b)
+    largest = np.array([np.abs(s).max() for s in believed.values() if np.isfinite(s).all()])
     if len(largest) and np.median(largest) > LARGEST:
         typical = float(np.median(largest))
         raise ValueError(
@@ -81,14 +85,7 @@ def refuse_ambiguous(
         )
 
 
-def _stresses(images: Sequence[Atoms], rows: Sequence[Row], column: Column) -> np.ndarray:
-    virial = holds_virials(column)
-    unknown = np.full((3, 3), np.nan)
-    values = [(image, row.get((column.place, column.key))) for image, row in zip(images, rows, strict=True)]
-    return np.stack([unknown if v is None else stress_of(image, v, virial) for image, v in values])
-
-
-def _refuse_contradiction(used: Column, a: np.ndarray, other: Column, b: np.ndarray) -> None:
+def _refuse_contradiction(used: str, a: np.ndarray, other: str, b: np.ndarray) -> None:
     both = np.isfinite(a) & np.isfinite(b)
     a, b = a[both], b[both]
     if not a.size or np.allclose(a, b, rtol=1e-2, atol=1e-2 * np.abs(b).max() + 1e-8):
@@ -100,5 +97,5 @@ def _refuse_contradiction(used: Column, a: np.ndarray, other: Column, b: np.ndar
     raise ValueError(
         f"{used} and {other} contradict each other (ratio {ratio:.4g}{'; ' + meaning if meaning else ''}); "
         "here tension is positive and virial = −σ·V. Say which to believe and how to read it: "
-        f"keys={{'stress': '{used.place}:{used.key}'}} with units={{'stress': …}} or stress='compression'."
+        "keys={'stress': column} with units={'stress': unit} or stress='tension'|'compression'."
     )
