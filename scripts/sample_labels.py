@@ -24,7 +24,7 @@ from atomscape.units import BOHR, HARTREE, KCAL_PER_MOL
 
 METHOD = "GFN2-xTB"
 DECIMALS = {"positions": 4, "energy": 6, "forces": 5, "dipole": 5, "gap": 5, "charges": 5}
-SIGMA = (0.05, 0.10)  # Å, of the two rattled frames
+SIGMA = (0.03, 0.06)  # Å, of the two rattled frames; 0.1 Å would bring forces above 100 eV/Å
 RATTLED_MARK = "~"  # in ids, because # is the triple bond of SMILES
 MAX_STEPS, MAX_FORCE = 100, 0.02  # of the relaxation; eV/Å
 
@@ -61,14 +61,10 @@ def frames(smiles: str, seed: int, rattled: bool) -> list[Frame]:
     bonds = np.array(Chem.GetAdjacencyMatrix(molecule), dtype=bool)
     positions = relaxed(molecule, numbers)
     result = [label(smiles, numbers, positions)]
+    relaxed_positions = result[0].positions
     for k, sigma in enumerate(SIGMA if rattled else (), start=1):
-        result.append(
-            label(
-                f"{smiles}{RATTLED_MARK}{k}",
-                numbers,
-                positions + sigma * rng.standard_normal(positions.shape),
-            )
-        )
+        moved = relaxed_positions + sigma * rng.standard_normal(positions.shape)
+        result.append(label(f"{smiles}{RATTLED_MARK}{k}", numbers, moved))
     if not bonded_as(bonds, result[0]):
         raise Refused("bonds changed")
     if np.abs(result[0].forces).max() > 0.1:
