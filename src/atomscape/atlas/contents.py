@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
@@ -14,7 +15,7 @@ from ase.data.colors import jmol_colors
 
 from atomscape.atlas.packing import Blob, categories, pack_array, pack_texts, smallest_exact
 from atomscape.atoms.structures import Structures
-from atomscape.shapes import Float
+from atomscape.shapes import Float, Int
 
 POSITION_STEP = 1e-4  # Å
 
@@ -83,30 +84,22 @@ class MapData:
 
 
 @dataclass(frozen=True)
-class PageStructures:
-    """How many structures a page holds, and how much room they take in it (characters)."""
-
-    rows: int
-    size: int
-
-
-@dataclass(frozen=True)
 class Contents:
-    """Manifest and packed arrays of one page."""
+    """Part of a page's manifest, and the packed arrays that it speaks of."""
 
     manifest: Mapping[str, object]
     blobs: Mapping[str, Blob]
-    structures: PageStructures
+
+    @property
+    def size(self) -> int:
+        """Characters that the arrays take."""
+        return sum(len(blob.text) for blob in self.blobs.values())
 
 
-def pack_contents(data: MapData, colour: str, chosen: np.ndarray | None) -> Contents:
-    """Pack everything; ``chosen`` are the rows whose structures are kept (None: all)."""
+def pack_contents(data: MapData, colour: str) -> Contents:
+    """Pack everything but the structures."""
     blobs: dict[str, Blob] = {}
-
-    def keep(name: str, blob: Blob) -> dict[str, object]:
-        blobs[name] = blob
-        return {"id": f"blob-{name}", "dtype": blob.dtype, "length": blob.length}
-
+    keep = partial(_keep, blobs)
     formulas, formula_codes = categories(data.formulas)
     datasets, dataset_codes = categories(data.dataset)
     manifest: dict[str, object] = {
@@ -132,11 +125,45 @@ def pack_contents(data: MapData, colour: str, chosen: np.ndarray | None) -> Cont
             if name != "dataset"
         ],
     }
-    before = set(blobs)
-    manifest["structures"] = _structures(data.structures, chosen, keep)
-    size = sum(len(blobs[k].text) for k in set(blobs) - before)
-    rows = 0 if data.structures is None else len(data.ids) if chosen is None else len(chosen)
-    return Contents(manifest, blobs, PageStructures(rows, size))
+    return Contents(manifest, blobs)
+
+
+def pack_structures(
+    structures: Structures | None, chosen: Int[np.ndarray, " chosen"] | None = None
+) -> Contents:
+    """Pack the structures of the chosen rows (None: all).
+
+    Raises
+    ------
+    ValueError
+        A position is not finite, or too large for the whole numbers in which it is kept.
+    """
+    if structures is None:
+        return Contents({"structures": None}, {})
+    kept = structures if chosen is None else structures[chosen.tolist()]
+    pbc = kept.pbc.cpu().numpy()
+    steps = np.rint(kept.positions.detach().cpu().numpy().astype(np.float64) / POSITION_STEP)
+    if not np.isfinite(steps).all() or (steps.size and np.abs(steps).max() > np.iinfo(np.int32).max):
+        raise ValueError("positions to be drawn must be finite and below 200,000 Å")
+    packed = {
+        "counts": smallest_exact(kept.counts.cpu().numpy()),
+        "numbers": kept.numbers.cpu().numpy().astype(np.uint8),
+        "positions": steps.astype(np.int32),
+        "periodic": (pbc @ np.array([1, 2, 4])).astype(np.uint8),
+        "cells": kept.cell.detach().cpu().numpy().astype(np.float64)[pbc.any(1)],
+    }
+    if chosen is not None:
+        packed["rows"] = chosen.astype(np.uint32)
+    blobs: dict[str, Blob] = {}
+    named = {name: _keep(blobs, f"structure-{name}", pack_array(values)) for name, values in packed.items()}
+    about = {"count": len(kept), "of": len(structures), "step": POSITION_STEP}
+    return Contents({"structures": {**about, **named}}, blobs)
+
+
+def _keep(blobs: dict[str, Blob], name: str, blob: Blob) -> dict[str, object]:
+    """Put a blob among the others; return what the manifest says of it."""
+    blobs[name] = blob
+    return {"id": f"blob-{name}", "dtype": blob.dtype, "length": blob.length}
 
 
 def _column(values: np.ndarray | Sequence[str] | Sequence[float], name: str, keep) -> dict[str, object]:
@@ -146,38 +173,11 @@ def _column(values: np.ndarray | Sequence[str] | Sequence[float], name: str, kee
         array = np.where(array, "yes", "no")
     if array.dtype.kind in "iuf":
         return {"kind": "number", "values": keep(name, pack_array(smallest_exact(array)))}
-    table, codes = categories([str(v) for v in array])
+    table, codes = categories(["" if v is None else str(v) for v in array])
     return {
         "kind": "category",
         "table": keep(f"{name}-table", pack_texts(table)),
         "codes": keep(name, pack_array(codes)),
-    }
-
-
-def _structures(structures: Structures | None, chosen: np.ndarray | None, keep) -> dict[str, object] | None:
-    if structures is None:
-        return None
-    n = len(structures)
-    kept = structures if chosen is None else structures[chosen.tolist()]
-    pbc = kept.pbc.cpu().numpy()
-    cells = kept.cell.cpu().numpy().astype(np.float64)[pbc.any(1)]
-    steps = np.rint(kept.positions.detach().cpu().numpy().astype(np.float64) / POSITION_STEP)
-    if not np.isfinite(steps).all() or (steps.size and np.abs(steps).max() > np.iinfo(np.int32).max):
-        raise ValueError("positions to be drawn must be finite and below 200,000 Å")
-    packed = {
-        "counts": smallest_exact(kept.counts.cpu().numpy()),
-        "numbers": kept.numbers.cpu().numpy().astype(np.uint8),
-        "positions": steps.astype(np.int32),
-        "periodic": (pbc @ np.array([1, 2, 4])).astype(np.uint8),
-        "cells": cells,
-    }
-    if chosen is not None:
-        packed["rows"] = chosen.astype(np.uint32)
-    return {
-        "count": len(kept),
-        "of": n,
-        "step": POSITION_STEP,
-        **{name: keep(f"structure-{name}", pack_array(values)) for name, values in packed.items()},
     }
 
 

@@ -14,16 +14,17 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from atomscape.atlas.contents import MapData, PageStructures, pack_contents
+from atomscape.atlas.contents import Contents, MapData, pack_contents, pack_structures
 from atomscape.atlas.inlining import inline_modules
 from atomscape.atlas.packing import Blob, pack_source
 from atomscape.find import suggest
+from atomscape.shapes import Int
 
 __all__ = ["MapData", "page_sources", "write_page"]
 
@@ -48,15 +49,15 @@ def write_page(data: MapData, path: str | os.PathLike[str], colour: str = "", ma
     OSError
         The file cannot be written.
     """
-    colour = _initial_colour(data, colour)
-    chosen = None
-    for _ in range(8):
-        contents = pack_contents(data, colour, chosen)
-        parts = _assemble(data.title, contents.manifest, contents.blobs)
-        size = sum(len(p) for p in parts)
-        if size <= max_mb * 1e6 or contents.structures.rows == 0:
-            break
-        chosen = _fewer(data, contents.structures, size, max_mb * 1e6)
+    contents = pack_contents(data, _initial_colour(data, colour))
+    structures = pack_structures(data.structures)
+    parts = _assemble(data.title, contents, structures)
+    kept, n = len(data.ids), len(data.ids)
+    while data.structures is not None and kept and (excess := _bytes(parts) - max_mb * 1e6) > 0:
+        share = 0.97 * max(0.0, 1 - excess / structures.size) * kept / n
+        chosen = _spread(np.asarray(data.dataset, dtype=object), share)
+        structures, kept = pack_structures(data.structures, chosen), len(chosen)
+        parts = _assemble(data.title, contents, structures)
     return _write(Path(path), parts)
 
 
@@ -80,20 +81,20 @@ def _initial_colour(data: MapData, colour: str) -> str:
     return colour or (known[0] if several or len(known) == 1 else known[1])
 
 
-def _fewer(data: MapData, kept: PageStructures, size: int, limit: float) -> np.ndarray:
-    """Choose the rows whose structures stay, spread evenly over each dataset, so that the page fits."""
-    room = max(0.0, limit - (size - kept.size))
-    share = 0.97 * room / kept.size * kept.rows / len(data.ids)
-    dataset = np.asarray(data.dataset, dtype=object)
-    chosen = []
-    for name in dict.fromkeys(data.dataset):
+def _spread(dataset: np.ndarray, share: float) -> Int[np.ndarray, " chosen"]:
+    """Rows spread evenly over each dataset, a share of its structures."""
+    chosen = [np.zeros(0, dtype=np.int64)]
+    for name in dict.fromkeys(dataset.tolist()):
         rows = np.flatnonzero(dataset == name)
-        n = int(share * len(rows))
-        chosen.append(rows[np.linspace(0, len(rows) - 1, n).round().astype(np.int64)])
+        chosen.append(rows[np.linspace(0, len(rows) - 1, int(share * len(rows))).round().astype(np.int64)])
     return np.sort(np.concatenate(chosen))
 
 
-def _assemble(title: str, manifest: Mapping[str, object], blobs: Mapping[str, Blob]) -> list[str]:
+def _bytes(parts: Iterable[str]) -> int:
+    return sum(len(p) if p.isascii() else len(p.encode()) for p in parts)
+
+
+def _assemble(title: str, contents: Contents, structures: Contents) -> list[str]:
     """Fill the template. Data never meets the HTML parser raw: ``<`` is escaped in JSON and in the title."""
     folder = resources.files("atomscape.atlas").joinpath("page")
 
@@ -105,8 +106,15 @@ def _assemble(title: str, manifest: Mapping[str, object], blobs: Mapping[str, Bl
     filling: dict[str, Iterable[str]] = {
         "title": [html.escape(title)],
         "style": [text("style.css")],
-        "manifest": [json.dumps(manifest, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")],
-        "blobs": (_script(name, blob) for name, blob in {**blobs, "3Dmol": library}.items()),
+        "manifest": [
+            json.dumps(
+                {**contents.manifest, **structures.manifest}, ensure_ascii=False, allow_nan=False
+            ).replace("<", "\\u003c")
+        ],
+        "blobs": (
+            _script(name, blob)
+            for name, blob in {**contents.blobs, **structures.blobs, "3Dmol": library}.items()
+        ),
         "licences": [html.escape(licences)],
         "script": [inline_modules(page_sources(), "main")],
     }

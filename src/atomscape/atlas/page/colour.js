@@ -8,16 +8,18 @@ const ANCHORS = {
   plasma: "0d0887 46039f 7201a8 9c179e bd3786 d8576b ed7953 fb9f3a fdca26 f0f921",
   "blue–red": "2166ac 4a8fc4 84b6d8 bcd7e8 ecebea f3cdbb e69c80 ce6150 a81f33",
 };
-// Okabe and Ito's palette, which people with any colour vision can tell apart, yellow darkened for white ground.
+// Eight colours and a grey, found by maximising the least OKLab distance of any two under normal vision and full
+// protanopia, deuteranopia and tritanopia (Machado et al. 2009): 0.11 on light and 0.10 on dark ground.
 const CATEGORIES = {
-  light: "0072b2 e08a00 009e73 cc6ba0 56b4e9 c8460a 8a7a00 6c5bb5 5c3a21 8c8c8c",
-  dark: "4aa3df f0a830 2fc79b e58fc0 8fd0f7 f0743c e6d84a a08ff0 c09a7a b0b0b0",
+  light: "2166c4 ee8a20 8dcf96 a62032 daa4f8 a77136 5587fd 443c80 9aa0a8",
+  dark: "5aa5f0 f59a3a 5ddda3 d23d4d edbcfa a552d6 d4f942 93feca 8a919c",
 };
 const END = { light: [0, 0.96], dark: [0.1, 1] };  // the part of a map that stands out from the ground
 /** Colour number of points whose value is not known. */
 export const UNKNOWN = 255;
 const LEVELS = 254;  // numbers 0 … 254 are values
-const MOST_CATEGORIES = 9;
+/** Categories with a colour of their own; this number stands for all others. */
+export const MOST_CATEGORIES = 8;
 
 export const PALETTES = Object.keys(ANCHORS);
 export const SCALES = [["linear", "Linear"], ["clipped", "Linear, 1–99 %"], ["log", "Logarithmic"], ["rank", "By rank"]];
@@ -65,7 +67,7 @@ export function mapTable(name, dark, unknown) {
   return [...table, unknown];
 }
 
-/** Colours of categories, the last that of unknown ones. Number MOST_CATEGORIES stands for "all others". */
+/** Colours of categories, the last that of unknown ones. */
 export function categoryTable(dark, unknown) {
   const palette = CATEGORIES[dark ? "dark" : "light"].split(" ").map(fromHex);
   return Array.from({ length: 256 }, (_, i) => (i === UNKNOWN ? unknown : palette[Math.min(i, MOST_CATEGORIES)]));
@@ -76,7 +78,7 @@ export function rankCategories(table, codes) {
   const counts = new Uint32Array(table.length);
   for (let i = 0; i < codes.length; i++) counts[codes[i]]++;
   const order = [...table.keys()].filter((c) => counts[c] && table[c] !== "").sort((a, b) => counts[b] - counts[a]);
-  const own = order.length <= MOST_CATEGORIES + 1 ? order.length : MOST_CATEGORIES;
+  const own = Math.min(order.length, MOST_CATEGORIES);
   const numbers = new Uint8Array(table.length).fill(UNKNOWN);
   order.forEach((code, k) => { numbers[code] = Math.min(k, own); });
   const rows = order.slice(0, own).map((code, k) => ({ text: table[code], number: k, codes: [code], count: counts[code] }));

@@ -1,5 +1,5 @@
 // From the chosen property to a colour number per point, the colours, and what the legend needs.
-import { SCALES, UNKNOWN, categoryTable, colourNumbers, makeScale, mapTable, mix, pixel, quantiles, rankCategories,
+import { MOST_CATEGORIES, SCALES, UNKNOWN, categoryTable, colourNumbers, makeScale, mapTable, mix, pixel, quantiles, rankCategories,
   usualScale } from "./colour.js";
 
 /** Maker of colourings; remembers what is slow to compute. */
@@ -20,7 +20,8 @@ export function makeColouring(data) {
       const scale = column.kind === "number" ? makeScale(kind, quantilesOf(column)) : null;
       const ranks = scale ? null : ranksOf(column);
       const numbers = scale ? colourNumbers(column.values, scale) : Uint8Array.from(column.codes, (c) => ranks.numbers[c]);
-      last = { key, scale, rows: ranks?.rows, numbers };
+      const low = Uint8Array.from({ length: 256 }, (_, k) => (k === UNKNOWN || (ranks && k >= MOST_CATEGORIES) ? 1 : 0));
+      last = { key, scale, rows: ranks?.rows, numbers, low };
     }
     return last;
   };
@@ -32,7 +33,7 @@ export function makeColouring(data) {
       return SCALES.filter(([kind]) => kind !== "log" || positive);
     },
     usual: (column) => (column.kind === "number" ? usualScale(quantilesOf(column)) : "linear"),
-    /** {column, kind, scale or rows, numbers, table}. */
+    /** {column, kind, scale or rows, numbers, low, table}. */
     of(name, kind, palette, theme) {
       const column = data.columns.get(name) ?? data.dataset;
       const table = column.kind === "number" ? mapTable(palette, theme.dark, theme.unknown)
@@ -47,5 +48,3 @@ export function pixelTable(table, theme) {
   const pale = theme.dark ? 0.8 : 0.84;
   return Uint32Array.from([...table, ...table.map((c) => mix(mix(c, theme.unknown, 0.55), theme.ground, pale))], pixel);
 }
-
-

@@ -1,5 +1,5 @@
-// The order in which points are drawn: unknown values below, chosen points on top, else shuffled, so that no
-// dataset hides another by standing later in the file.
+// The order in which points are drawn: unknown values and rare categories below, chosen points on top, else
+// shuffled, so that no dataset hides another by standing later in the file.
 
 /** Numbers 0 … n−1 in an order that looks random and is always the same. */
 export function shuffled(n) {
@@ -19,14 +19,14 @@ export function shuffled(n) {
 export const PALE = 256;
 
 /**
- * Points to draw. `hidden[dataset]` leaves points out, `chosen` (mask or null) makes all others pale.
+ * Points to draw. `low[number]` marks colours that lie below, `hidden[dataset]` leaves points out, `chosen` (mask or null) makes all others pale.
  * Returns {n, order, tint}; order[k] is the k-th point drawn.
  */
-export function arrange(base, numbers, unknown, datasets, hidden, chosen) {
+export function arrange(base, numbers, low, datasets, hidden, chosen) {
   const n = base.length, levels = new Uint8Array(n), starts = [0, 0, 0, 0];
   for (let i = 0; i < n; i++) {
     if (hidden[datasets[i]]) { levels[i] = 9; continue; }
-    const level = (chosen && chosen[i] ? 2 : 0) + (numbers[i] === unknown ? 0 : 1);
+    const level = (chosen && chosen[i] ? 2 : 0) + (low[numbers[i]] ? 0 : 1);
     levels[i] = level;
     starts[level]++;
   }

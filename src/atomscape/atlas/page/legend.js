@@ -2,7 +2,7 @@
 import { css } from "./colour.js";
 import { format, formatTick } from "./number.js";
 
-const BINS = 56;
+const BINS = 51;  // five colour numbers each, so that equal values fill equal bars
 
 /** Counts of values along a scale, all and chosen ones. */
 export function histogram(numbers, unknown, counted, chosen) {

@@ -1,6 +1,5 @@
 // The map: three canvases over one another (points, axes, overlay), kept in step with the state.
 import { MARGIN, drawAxes } from "./axes.js";
-import { UNKNOWN } from "./colour.js";
 import { pixelTable } from "./colouring.js";
 import { el, sharpContext } from "./dom.js";
 import { listen } from "./gestures.js";
@@ -113,8 +112,8 @@ export class PointMap {
 
   currentLayer() {
     const { state, data } = this;
-    this.layer ??= gather(arrange(this.base, this.colouring().numbers, UNKNOWN, data.dataset.codes, state.hidden,
-      state.hits ?? state.selection), this.projection().xy);
+    const { numbers, low } = this.colouring(), chosen = state.hits ?? state.selection;
+    this.layer ??= gather(arrange(this.base, numbers, low, data.dataset.codes, state.hidden, chosen), this.projection().xy);
     return this.layer;
   }
 

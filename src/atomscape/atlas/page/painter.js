@@ -16,12 +16,17 @@ export function elementColour(z, elements) {
   return mix(fromHex(elements.colours[z] ?? "ff69b4"), [150, 152, 156], 0.2);
 }
 
+// Pixels per Å at which the whole scene fits.
+function fitScale(scene, width, height) {
+  return 0.5 * Math.min(width, height) / (0.93 * scene.radius + 0.75);
+}
+
 /**
  * Paint a scene. `turned` is the rotation chosen by the viewer, `zoom` multiplies the size that just fits,
  * `theme` gives ground and ink as [r, g, b].
  */
 export function paint(context, scene, elements, { width, height, turned, zoom = 1, theme, quick = false }) {
-  const scale = zoom * 0.5 * Math.min(width, height) / (scene.radius + 1.0);
+  const scale = zoom * fitScale(scene, width, height);
   const depth = scene.radius + 0.5, items = [];
   const project = (r) => { const [x, y, z] = turned ? turn(turned, r) : r; return [width / 2 + x * scale, height / 2 - y * scale, z]; };
   const fade = (colour, z) => css(mix(colour, theme.ground, 0.42 * Math.min(1, Math.max(0, 0.5 - z / (2 * depth)))));
@@ -39,7 +44,7 @@ export function paint(context, scene, elements, { width, height, turned, zoom = 
 
 /** Letters a, b, c at the ends of the cell's axes. */
 export function paintLetters(context, scene, { width, height, turned, zoom = 1, theme }) {
-  const scale = zoom * 0.5 * Math.min(width, height) / (scene.radius + 1.0);
+  const scale = zoom * fitScale(scene, width, height);
   Object.assign(context, { fillStyle: css(theme.muted), font: "italic 13px Georgia, serif", textAlign: "center", textBaseline: "middle" });
   for (const { text, at } of scene.letters) {
     const [x, y] = turn(turned, at);

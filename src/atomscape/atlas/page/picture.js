@@ -25,7 +25,8 @@ export function drawPicture(map, colouring, bars, title, theme) {
   context.font = `600 17px ${theme.font}`;
   context.fillText(title, MARGIN.left, 34, whole.width - MARGIN.left - 16);
   context.translate(MARGIN.left + width + MARGIN.right + 14, TITLE + MARGIN.top);
-  drawKey(context, colouring, bars, theme);
+  const end = drawKey(context, colouring, bars, theme);
+  drawFigures(context, [`${count(map.currentLayer().n)} structures`, ...map.projection().figures.map(([a, b]) => `${a} ${b}`)], end + 22, theme);
   return canvas;
 }
 
@@ -39,6 +40,7 @@ function plotImage(map) {
   return canvas;
 }
 
+// Title and colours at (0, 0); returns how far down it reaches.
 function drawKey(context, { column, scale, rows, table }, bars, theme) {
   const unit = column.unit && column.unit !== "1" ? ` (${column.unit})` : "", width = SIDE - 34;
   context.fillStyle = css(theme.ink);
@@ -47,7 +49,7 @@ function drawKey(context, { column, scale, rows, table }, bars, theme) {
   context.textBaseline = "alphabetic";
   context.fillText(column.name.replaceAll("_", " ") + unit, 0, 12, width);
   context.translate(0, 24);
-  if (scale) { drawLegend(context, { width, scale, table, bars, theme }); return; }
+  if (scale) return drawLegend(context, { width, scale, table, bars, theme });
   context.font = `13px ${theme.font}`;
   context.textBaseline = "middle";
   rows.forEach(({ text, number, count: n }, k) => {
@@ -62,4 +64,13 @@ function drawKey(context, { column, scale, rows, table }, bars, theme) {
     context.fillText(count(n), width, 12 + 24 * k);
     context.textAlign = "left";
   });
+  return 24 * rows.length;
+}
+
+function drawFigures(context, lines, top, theme) {
+  context.font = `12px ${theme.font}`;
+  context.fillStyle = css(theme.muted);
+  context.textAlign = "left";
+  context.textBaseline = "top";
+  lines.forEach((line, k) => context.fillText(line, 0, top + 19 * k, SIDE - 34));
 }

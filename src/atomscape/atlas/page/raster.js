@@ -2,7 +2,7 @@
 
 const PAD = 24;  // pixels around the picture, so that discs at its edge need no bounds checks
 const SUB = 4;   // sub-pixel positions per axis at which discs are prepared
-const DRAFT_COST = 7e6;  // pixels written above which a moving picture is drawn with dots
+const DRAFT_COST = 2.5e6;  // pixels written above which a moving picture is drawn with dots
 
 /** Buffers of a picture of width × height device pixels. `ids` holds the point on top at each pixel, or −1. */
 export function makeSurface(width, height) {

@@ -115,7 +115,7 @@ function stamp({ state, column, data }) {
 function makeRow(at, i, context) {
   const { data, state, column, onLocate } = context;
   const canvas = el("canvas", { "aria-hidden": "true" }), value = column === data.dataset ? "" : valueText(column, i);
-  const row = el("div", { class: "row", role: "option", "data-at": at, "data-row": i, "data-stamp": stamp(context),
+  const row = el("div", { class: data.structures.count ? "row" : "row plain", role: "option", "data-at": at, "data-row": i, "data-stamp": stamp(context),
     "aria-selected": String(i === state.focus), style: { top: `${at * ROW}px` },
     on: { click: () => onLocate(i), pointerenter: () => state.set({ hover: i }), pointerleave: () => state.set({ hover: -1 }) } },
   canvas, el("div", { class: "row-names" }, el("b", {}, formulaNode(data.formula(i))), el("span", { title: data.ids[i] }, data.ids[i])),
