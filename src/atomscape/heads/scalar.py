@@ -1,10 +1,13 @@
 """Scalar per structure: extensive (a sum over atoms and reference energies) or intensive (a mean over atoms).
 
-    extensive   y = Σ_atoms (s · f(invariants) + E0[element])
-    intensive   y = s · Σ_atoms a · f(invariants) + b,      Σ a = 1 over the atoms of a structure
+With f a network on the invariants of each atom::
 
-``a`` is 1/n for the mean; with ``pooling: attention`` it is a softmax of a second output, so that the atoms
-that decide an intensive property (a gap, say) can weigh more.
+    extensive   y = Σ_atoms (s · f + E0[element])
+    intensive   y = s · Σ_atoms a · f + b,      Σ a = 1 over the atoms of a structure
+
+``a`` is 1/n for the mean. With ``pooling: attention`` it is a softmax of further outputs, so that the atoms
+that decide an intensive property can weigh more; the sum of several such averages lets different atoms decide
+its parts, as those of the highest occupied and the lowest unoccupied orbital do for a gap.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ class Config(BaseModel):
 
     hidden: int = Field(64, ge=1)
     pooling: Literal["sum", "mean", "attention"] | None = None
+    averages: int = Field(4, ge=1, description="attention-weighted averages that are summed")
 
 
 class ScalarHead(nn.Module):
@@ -49,7 +53,7 @@ class ScalarHead(nn.Module):
         self.config, self.provides = config, properties
         self.pooling = config.pooling or ("sum" if properties[0].extensive else "mean")
         features = sum(mul for mul, _ in irreps)
-        outputs = 2 if self.pooling == "attention" else 1
+        outputs = 2 * config.averages if self.pooling == "attention" else 1
         self.net = nn.Sequential(
             nn.Linear(features, config.hidden), nn.SiLU(), nn.Linear(config.hidden, outputs)
         )
@@ -63,12 +67,13 @@ class ScalarHead(nn.Module):
         out = self.net(embedding.invariants()).double()
         references = self.references[graph.structures.numbers]
         if self.pooling == "sum":
-            value = segment_sum(out[:, 0] * self.scale + references, index, n)
+            value = segment_sum(out[:, 0] * self.scale + references, index, n) + self.shift
         elif self.pooling == "mean":
             value = segment_mean(out[:, 0] * self.scale + references, index, n) + self.shift
         else:
-            weight = segment_softmax(out[:, 1], index, n)
-            value = segment_sum(weight * out[:, 0], index, n) * self.scale
+            values, scores = out.chunk(2, dim=1)
+            weighted = segment_softmax(scores, index, n) * values
+            value = segment_sum(weighted, index, n).sum(1) * self.scale
             value = value + segment_mean(references, index, n) + self.shift
         return {self.provides[0].name: value}
 
