@@ -135,11 +135,13 @@ def _notes(embeddings: Sequence[EmbeddingStore], fitted: Sequence[Fitted]) -> li
     for f in fitted:
         name, q = f.projection.name, f.quality
         if isinstance(f.projection, Pca):
-            notes += [(f"{name} {i + 1}", f"{share:.0%}") for i, share in enumerate(f.projection.explained)]
+            notes += [
+                (f"{name} {i + 1}", f"{100 * share:.0f} %") for i, share in enumerate(f.projection.explained)
+            ]
         notes += [
             (f"{name} trustworthiness", f"{q.trustworthiness:.3f}"),
             (f"{name} continuity", f"{q.continuity:.3f}"),
-            (f"{name} neighbours kept", f"{q.recall:.0%}"),
+            (f"{name} neighbours kept", f"{100 * q.recall:.0f} %"),
         ]
     if fitted:
         q = fitted[0].quality

@@ -89,7 +89,7 @@ def load_projection(path: str | Path) -> Pca | Umap:
         The file is none, or is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {k: file[k] for k in file.files}
         kind = str(arrays.pop("kind"))
         if kind == "pca":

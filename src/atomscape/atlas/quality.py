@@ -45,7 +45,7 @@ class Quality:
 
 def quality(
     features: Float[np.ndarray, "points features"],
-    coordinates: Float[np.ndarray, "points dimensions"],
+    coordinates: Float[np.ndarray, "mapped dimensions"],
     k: int = NEIGHBOURS,
     subset: int = SUBSET,
     seed: int = 0,
