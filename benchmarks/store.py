@@ -1,8 +1,8 @@
 """How fast are structures read from disk? ``python benchmarks/store.py [--quick] [--json]``.
 
-50,000 molecules of QM9's sizes with energy, forces and an id, page cache warm, one thread: in shuffled batches
-of 64, singly in random order, and as one whole column. Peers hold the same data; each read ends with the same
-tensors.
+50,000 molecules of QM9's sizes with energy, forces and an id, page cache warm, one thread: in shuffled
+batches of 64, singly in random order, and as one whole column. Peers hold the same data; each read ends with
+the same tensors.
 """
 
 from __future__ import annotations

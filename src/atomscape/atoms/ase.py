@@ -100,7 +100,7 @@ def to_ase(structures: Structures) -> list[Atoms]:
         image = Atoms(numbers[a:b], positions[a:b], cell=cell[s], pbc=pbc[s])
         if structures.ids:
             image.info["id"] = structures.ids[s]
-        labels = {k: v[a:b] for k, v in per_atom.items()} | {k: v[s] for k, v in whole.items()}
+        labels = {k: v[a:b] for k, v in per_atom.items()} | {k: np.asarray(v[s]) for k, v in whole.items()}
         _attach(image, {k: v for k, v in labels.items() if not np.isnan(v).all()}, per_atom.keys())
         images.append(image)
     return images

@@ -68,6 +68,7 @@ class Card(_Record):
     """Everything a reader of results must know about a dataset.
 
     ``verified`` says on what the reader was tried: the published files, recorded excerpts, or hand-made ones.
+    ``columns`` says, for a user's file, which columns became which labels and which were left aside.
     ``embedded`` names the folder beside this file, for datasets that ship with the package. Counts, elements
     and the sizes of the fixed splits are filled in when a store is written.
     """
@@ -83,6 +84,7 @@ class Card(_Record):
     files: dict[str, FileRecord] = {}
     embedded: str = ""
     provenance: str = ""
+    columns: tuple[str, ...] = ()
     verified: str = ""
     n_structures: int | None = None
     n_atoms: int | None = None

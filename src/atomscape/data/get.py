@@ -57,8 +57,8 @@ def catalogue() -> list[Entry]:
 def get(name: str, console: Console | None = None) -> Store:
     """Download what a named dataset needs, verify it, convert it, and open it.
 
-    Files that are on this machine already (embedded, under ``$ATOMSCAPE_DATA``, or downloaded before) are used.
-    Progress is shown on ``console``; None shows nothing.
+    Files that are on this machine already (embedded, under ``$ATOMSCAPE_DATA``, or downloaded before) are
+    used. Progress is shown on ``console``; None shows nothing.
 
     Raises
     ------
@@ -76,14 +76,33 @@ def get(name: str, console: Console | None = None) -> Store:
     return load_source(name)
 
 
+def card_rows(card: Card) -> list[tuple[str, str]]:
+    """Name and text of what a person wants to know of a dataset; what is unknown is left out."""
+    rows = {
+        "title": card.title,
+        "description": card.description,
+        "structures": "" if card.n_structures is None else f"{card.n_structures:,}",
+        "atoms": "" if card.n_atoms is None else f"{card.n_atoms:,}",
+        "elements": " ".join(card.elements),
+        "properties": ", ".join(f"{p.name} [{p.unit}]" if p.unit else p.name for p in card.properties),
+        "columns": "\n".join(card.columns),
+        "splits": ", ".join(f"{name} {size:,}" for name, size in card.splits.items()),
+        "level of theory": card.level_of_theory,
+        "licence": card.licence,
+        "citation": card.citation,
+        "address": card.url,
+        "provenance": card.provenance,
+        "reader tried on": card.verified,
+    }
+    return [(name, text) for name, text in rows.items() if text]
+
+
 @contextmanager
 def _bar(label: str, console: Console | None) -> Iterator[Callback | None]:
     if console is None:
         yield None
         return
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=console) as bars:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
         task = bars.add_task(label, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

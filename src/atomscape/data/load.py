@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import cast
 
 from atomscape import __version__, units
+from atomscape.atoms import ase, columns, labels, stresses
+from atomscape.data.card import Card, records
+from atomscape.data.files import Frames, Reading, labels_of, read_files, structure_files
 from atomscape.data.shards import sha256
 from atomscape.data.source import Source
 from atomscape.data.store import Store, is_store, write_store
 from atomscape.find import available, find, suggest
 
 KIND = "data.sources"
+BESIDE = (Path(units.__file__), *sorted(Path(__file__).parent.glob("*.py")))
+READERS = tuple(Path(str(module.__file__)) for module in (ase, columns, labels, stresses))
+"""Code that decides what is read: a store is converted anew when it changes."""
+
 WHOLE = 64 * 2**20
 """Files up to this many bytes enter the key of a conversion with their whole content."""
 
@@ -38,22 +46,33 @@ def download_folder(name: str) -> Path:
     return cache_folder() / "downloads" / name
 
 
-def load(what: str | Path) -> Store:
+def load(what: str | Path, reading: Reading | None = None) -> Store:
     """Open a dataset, converting it first where needed.
+
+    Parameters
+    ----------
+    what
+        A folder with a store; the name of a source; a file that ASE reads; a folder of such files.
+    reading
+        For files: which columns are which labels, their units, the sign of the stress.
 
     Raises
     ------
     LookupError
-        Nothing of that name exists: no file, no folder, no source.
+        Nothing of that name exists: no file, no folder, no source. Or a column asked for is not there.
     FileNotFoundError
         A named source has no files on this machine.
+    ValueError
+        A file cannot be read, holds ill-formed structures, or labels that can be understood in two ways.
     """
-    path = Path(what)
+    path = Path(what).expanduser()
     if is_store(path):
         return Store.open(path)
     names = available(KIND)
     if str(what) in names:
         return load_source(str(what))
+    if path.exists():
+        return load_files(path, reading or Reading())
     raise LookupError(
         f"no dataset {str(what)!r}{suggest(str(what), names)} It is neither a file or folder nor one of "
         f"{', '.join(names)}."
@@ -63,17 +82,55 @@ def load(what: str | Path) -> Store:
 def load_source(name: str) -> Store:
     """Store of a named source, from its embedded folder, ``$ATOMSCAPE_DATA`` or the download folder."""
     source = cast(Source, find(KIND, name))
+    folder = source_folder(name, source)
+    inputs = source.inputs(folder)
+    target = _converted(name, inputs, _text(*BESIDE, Path(str(source.__file__))))
+
+    def write() -> Store:
+        read_from = ", ".join(f"{p.name} (sha256 {sha256(p)})" for p in inputs)
+        card = source.card.with_counts(provenance=f"read from {read_from} by atomscape {__version__}")
+        return write_store(target, source.read(folder), card, source.splits(folder))
+
+    return once(target, write)
+
+
+def source_folder(name: str, source: Source) -> Path:
+    """Folder that holds the files of a source.
+
+    Raises
+    ------
+    FileNotFoundError
+        None does; the message says where they were looked for.
+    """
     folder = find_folder(name, source)
     if folder is None:
         looked = ", ".join(map(str, _places(name, source)))
         raise FileNotFoundError(
             f"{name} is not on this machine (looked in {looked}); download it with: atomscape data get {name}"
         )
-    inputs = source.inputs(folder)
-    target = _converted(name, inputs, _code(source))
-    read_from = ", ".join(f"{p.name} (sha256 {sha256(p)})" for p in inputs)
-    card = source.card.with_counts(provenance=f"read from {read_from} by atomscape {__version__}")
-    return once(target, lambda: write_store(target, source.read(folder), card, source.splits(folder)))
+    return folder
+
+
+def load_files(path: Path, reading: Reading) -> Store:
+    """Store of a file, or of all files of structures in a folder; the card says which columns were used."""
+    paths = structure_files(path)
+    name = re.sub(r"[^\w.-]", "_", path.resolve().name.split(".")[0]) or "data"
+    target = _converted(name, paths, f"{reading}{_text(*BESIDE, *READERS)}")
+
+    def write() -> Store:
+        frames = Frames(paths, reading.skip_unreadable, path if path.is_dir() else None)
+        labels = labels_of(frames, reading)
+        left_out = [f"left out: {why}" for why in frames.skipped.values()]
+        card = Card(
+            name=name,
+            title=path.name,
+            properties=records(*labels.properties.values()),
+            provenance=f"read from {path.name} by atomscape {__version__}",
+            columns=(*str(labels).splitlines(), *left_out),
+        )
+        return write_store(target, read_files(frames, labels), card)
+
+    return once(target, write)
 
 
 def find_folder(name: str, source: Source) -> Path | None:
@@ -119,7 +176,5 @@ def _converted(name: str, inputs: list[Path], code: str) -> Path:
     return cache_folder() / "stores" / f"{name}-{key_of(inputs, code)}"
 
 
-def _code(source: Source) -> str:
-    """Text of everything that decides what is read: the reader, the modules beside this one, the units."""
-    files = (source.__file__, units.__file__, *sorted(Path(__file__).parent.glob("*.py")))
-    return "\n".join(Path(str(f)).read_text() for f in files)
+def _text(*files: Path) -> str:
+    return "\n".join(file.read_text() for file in files)

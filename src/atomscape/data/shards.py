@@ -51,7 +51,10 @@ class Shard:
 
 
 def write_shard(path: Path, structures: Structures, properties: Mapping[str, Property]) -> None:
-    """Write one shard; positions and cells become float64, labels keep float32 or float64."""
+    """Write one shard; positions and cells become float64, labels keep float32 or float64.
+
+    Labels are written in the order of ``properties``, so that the same content gives the same bytes.
+    """
     offsets = structures.offsets.numpy()
     columns = {
         "id": pa.array(structures.ids, pa.string()),
@@ -60,8 +63,8 @@ def write_shard(path: Path, structures: Structures, properties: Mapping[str, Pro
         "cell": _rows(structures.cell.numpy().astype(np.float64)),
         "pbc": _rows(structures.pbc.numpy().astype(np.uint8)),
     }
-    for name, values in structures.labels.items():
-        array = as_floating(values).detach().cpu().numpy()
+    for name in (n for n in properties if n in structures.labels):
+        array = as_floating(structures.labels[name]).detach().cpu().numpy()
         columns[LABEL + name] = _ragged(array, offsets) if properties[name].per == "atom" else _rows(array)
     table = pa.record_batch(list(columns.values()), names=list(columns))
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
