@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomscape.cli.reading import Key, SkipUnreadable, Stress, Unit, reading
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -70,14 +72,21 @@ def convert(
     out: Annotated[
         Path, typer.Argument(help="A folder for a store, or a file such as data.extxyz or data.db.")
     ],
+    key: Key = None,
+    unit: Unit = None,
+    stress: Stress = None,
+    skip_unreadable: SkipUnreadable = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
-    """Convert data: to a store (memory-mapped, readable by any Arrow tool) or to a file that ASE writes."""
+    """Convert data: to a store (memory-mapped, readable by any Arrow tool) or to a file that ASE writes.
+
+    Where the labels of a file need explaining, say it here and train on the store.
+    """
     from atomscape.cli.output import console
     from atomscape.data.export import convert as write
     from atomscape.data.load import load
 
-    store = load(what)
+    store = load(what, reading(key, unit, stress, skip_unreadable))
     write(store, out, overwrite)
     console().print(f"{len(store):,} structures, {store.card.n_atoms:,} atoms, in {out}")
 

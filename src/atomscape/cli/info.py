@@ -1,5 +1,82 @@
-"""``atomscape info``."""
+"""``atomscape info``: what is in a file, and what looks wrong in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atomscape.cli.reading import Key, SkipUnreadable, Stress, Unit, reading
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomscape.atoms.describe import Description
+
+MOST = 100_000
 
 
-def info() -> None:
-    """."""
+def info(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file that ASE reads, a folder, a store, a named dataset.")
+    ],
+    key: Key = None,
+    unit: Unit = None,
+    stress: Stress = None,
+    skip_unreadable: SkipUnreadable = False,
+) -> None:
+    """Say what is in a file: counts, elements, labels with units and ranges, and what looks suspicious."""
+    import numpy as np
+
+    from atomscape.atoms.describe import describe
+    from atomscape.cli.output import console, escaped
+    from atomscape.data.load import load
+
+    screen = console()
+    store = load(what, reading(key, unit, stress, skip_unreadable))
+    rows = slice(None)
+    if len(store) > MOST:
+        rows = np.sort(np.random.default_rng(0).choice(len(store), MOST, replace=False))
+        screen.print(f"Described by {MOST:,} structures of {len(store):,}, drawn at random.\n")
+    show(describe(store[rows], store.properties), screen)
+    if store.card.columns:
+        screen.print("\n[bold]Columns[/]")
+        for line in store.card.columns:
+            screen.print(escaped(f"  {line}"), soft_wrap=True)
+
+
+def show(found: Description, screen: Console) -> None:
+    """Print a description."""
+    from atomscape.cli.output import escaped, table
+
+    facts = table("", "")
+    facts.add_row("structures", f"{found.structures:,}")
+    sizes = f", {found.sizes} per structure" if found.sizes else ""
+    facts.add_row("atoms", f"{found.atoms:,}{sizes}")
+    facts.add_row("elements", "  ".join(f"{k} {n:,}" for k, n in found.elements.items()) + "  (structures)")
+    facts.add_row("periodic along", "  ".join(f"{k} {n:,}" for k, n in found.periodic.items()))
+    if found.volume_per_atom and found.density:
+        facts.add_row("volume", f"{found.volume_per_atom} Å³ per atom")
+        facts.add_row("density", f"{found.density} g/cm³")
+    screen.print(facts)
+    screen.print()
+    screen.print(labels(found) if found.labels else "no labels")
+    screen.print()
+    for finding in found.findings:
+        screen.print(f"[yellow]suspicious[/]  {escaped(str(finding))}", soft_wrap=True)
+    if not found.findings:
+        screen.print("nothing suspicious")
+
+
+def labels(found: Description) -> Table:
+    """Labels with unit, how many are known, and their range."""
+    from atomscape.cli.output import table
+
+    made = table("label", "unit", "per", "known", "missing", "min", "median", "max", right=(3, 4, 5, 6, 7))
+    for label in found.labels:
+        p, r = label.property, label.range
+        ends = [f"{x:.6g}" for x in (r.minimum, r.median, r.maximum)] if r else ["–"] * 3
+        missing = f"{label.missing:,}" if label.missing else ""
+        made.add_row(p.name, p.unit or "?", p.per, f"{label.known:,}", missing, *ends)
+    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from rich.console import Console
@@ -9,6 +10,15 @@ from rich.table import Table
 
 # Tables written to a file or a pipe get room for paths; a terminal says its own width.
 WIDTH_OF_A_FILE = 120
+
+# Messages name arguments of functions; on the command line they are options.
+OPTIONS = (
+    (r"overwrite=True", "--overwrite"),
+    (r"skip_unreadable=True", "--skip-unreadable"),
+    (r"keys=\{'(\w+)': '?(\w+)'?\}", r"--key \1=\2"),
+    (r"units=\{'(\w+)': '?([\w/Å³]+)'?\}", r"--unit \1=\2"),
+    (r"stress='tension'\|'compression'", "--stress tension or compression"),
+)
 
 
 def console() -> Console:
@@ -30,7 +40,10 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         names = [str(n) for n in (error.filename, error.filename2) if n is not None]
         return ": ".join([" → ".join(names), error.strerror] if names else [error.strerror])
-    return str(error).replace("overwrite=True", "--overwrite") or type(error).__name__
+    text = str(error) or type(error).__name__
+    for pattern, option in OPTIONS:
+        text = re.sub(pattern, option, text)
+    return text
 
 
 def escaped(text: str) -> str:
@@ -41,8 +54,12 @@ def escaped(text: str) -> str:
 
 
 def table(*columns: str, title: str = "", right: tuple[int, ...] = ()) -> Table:
-    """An empty table in the style all commands share; ``right`` are the columns of numbers."""
+    """An empty table in the style all commands share; ``right`` are the columns of numbers.
+
+    Without any name there is no line of names.
+    """
     made = Table(
+        show_header=any(columns),
         title=title or None,
         title_justify="left",
         title_style="bold",

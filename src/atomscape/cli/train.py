@@ -31,7 +31,8 @@ def train(
     """Train an encoder and its heads.
 
     Without a config, `atomscape train data.xyz` chooses what to learn from the labels it finds. Ctrl-C stops
-    a run safely; --resume continues it as if nothing had happened.
+    a run safely; --resume continues it as if nothing had happened. Where a file's labels need explaining
+    (columns, units), do it with `atomscape data convert` and train on the result.
     """
     from atomscape.cli.output import console
     from atomscape.learn.train import train as run
