@@ -97,6 +97,8 @@ def to_pymatgen(structures: Structures) -> list[Structure | Molecule]:
 
 def _atoms(x: Any, k: int) -> Atoms:
     """The object as ASE columns: info, arrays."""
+    from pymatgen.core import DummySpecies
+
     if not x.is_ordered:
         raise ValueError(
             f"structure {k} ({x.formula}) is disordered; make an ordered supercell first, for instance with "
@@ -104,10 +106,10 @@ def _atoms(x: Any, k: int) -> Atoms:
         )
     lattice = getattr(x, "lattice", None)
     cell, pbc = (lattice.matrix, lattice.pbc) if lattice is not None else (np.zeros((3, 3)), False)
-    try:
-        numbers = [site.specie.Z for site in x]
-    except AttributeError as error:
-        raise ValueError(f"structure {k} ({x.formula}) has sites that hold no element") from error
+    unknown = [str(site.specie) for site in x if isinstance(site.specie, DummySpecies)]
+    if unknown:
+        raise ValueError(f"structure {k} ({x.formula}) has sites that hold no element: {unknown[:5]}")
+    numbers = [site.specie.Z for site in x]
     image = Atoms(numbers, x.cart_coords, cell=cell, pbc=pbc)
     image.info |= {key: value for key, value in x.properties.items() if value is not None}
     if lattice is None:
