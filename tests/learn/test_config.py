@@ -97,3 +97,14 @@ def test_schema_knows_all_keys():
     schema = json_schema()
     assert {"data", "encoder", "objectives", "training"} <= set(schema["properties"])
     assert "cache_gigabytes" in schema["$defs"]["Training"]["properties"]
+
+
+def test_an_override_that_is_no_yaml_is_named(make_config):
+    with pytest.raises(ValueError, match=r"training\.betas=\[0\.9'.*cannot read the value"):
+        make_config("training.betas=[0.9")
+
+
+def test_data_that_is_no_list_is_refused_and_not_a_crash(tmp_path):
+    text = "{data: 5, encoder: {kind: tfn}, objectives: [{property: gap}]}"
+    with pytest.raises(ValueError, match="data: Input should be a valid tuple"):
+        parse_config(text, beside=tmp_path)

@@ -23,18 +23,16 @@ def model(make_config) -> Model:
         return Model(architecture_of(config, prepare(config).properties))
 
 
-def test_predictions_do_not_depend_on_the_batch(model, toy, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch(model, toy):
     store = Store.open(toy)
     rows = [5, 50, 7, 8, 9, 10]
-    whole = list(predict(model, store, rows))
-    monkeypatch.setattr("atomscape.learn.evaluate._ATOMS", 1)
-    each = list(predict(model, store, rows))
-    assert (len(whole), len(each)) == (1, 1)  # the default is bound at definition
+    ((structures, whole),) = list(predict(model, store, rows))
+    assert len(structures) == 6
     single = [next(iter(predict(model, store, [r])))[1] for r in rows]
-    for name, values in whole[0][1].items():
+    for name, values in whole.items():
         assert torch.allclose(values, torch.cat([p[name] for p in single]), atol=1e-12), name
+        assert not values.requires_grad
     assert model.training
-    assert not values.requires_grad
 
 
 def test_evaluate_on_rows(model, toy):
@@ -63,3 +61,19 @@ def test_batches_in_order():
         range(4, 6),
     ]
     assert list(batches_in_order([])) == []
+
+
+def test_whose_heads(make_config, toy, toy_crystals):
+    base = make_config().data[0]
+    both = ", ".join(f"{{name: {n}, source: {base.source}}}" for n in ("toy", "other"))
+    rows = "objectives=[{property: gap, dataset: toy}, {property: gap, dataset: other}]"
+    config = make_config(f"data=[{both}]", rows)
+    model = Model(architecture_of(config, prepare(config).properties))
+    store = Store.open(toy)
+    by_name = evaluate(model, store, [1, 2])
+    assert by_name == evaluate(model, store, [1, 2], "toy")
+    assert by_name[0].mae != evaluate(model, store, [1, 2], "other")[0].mae
+    config = make_config(f"data=[{both.replace('toy,', 'third,')}]", rows.replace("toy", "third"))
+    model = Model(architecture_of(config, prepare(config).properties))
+    with pytest.raises(LookupError, match="heads of its own for third, other; say which are meant for toy"):
+        evaluate(model, store)

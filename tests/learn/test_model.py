@@ -9,8 +9,9 @@ import torch
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import PROPERTIES
+from atomscape.atoms.structures import Structures
 from atomscape.data.card import PropertyRecord
-from atomscape.learn.architecture import Architecture, HeadRecord
+from atomscape.learn.architecture import Architecture, HeadRecord, architecture_of
 from atomscape.learn.checkpoint import load_model, save_model, write_tensors
 from atomscape.learn.config import PlugIn
 from atomscape.learn.model import Model
@@ -150,3 +151,53 @@ def test_files_that_are_no_models(model, tmp_path):
     write_tensors(path, {}, {"kind": "model", "format": 99, "atomscape": "9.9"})
     with pytest.raises(ValueError, match=r"written by atomscape 9\.9 .* update atomscape"):
         load_model(path)
+
+
+def test_derivatives_are_unknown_where_the_energy_is(toy_structures):
+    architecture = Architecture(
+        encoder=ENCODER,
+        heads=(record("a", "energy"), record("b", "gap")),
+        datasets=("a", "b"),
+        derivatives=("forces", "stress"),
+        dtype="float64",
+    )
+    s = toy_structures(2, periodic=True)
+    model = Model(architecture)
+    out = model(neighbour_graph(s, model.cutoff), torch.tensor([0, 1]))
+    assert out["forces"].isnan().any(1).tolist() == (s.structure == 1).tolist()
+    assert out["stress"].isnan().flatten(1).any(1).tolist() == [False, True]
+    out["forces"].nansum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_derivative_nobody_knows_is_refused(model, toy_structures):
+    with pytest.raises(LookupError, match="did you mean 'forces'"):
+        model(neighbour_graph(toy_structures(1), model.cutoff), derivatives=("force",))
+
+
+def test_forces_need_an_energy_on_their_own_dataset(make_config):
+    base = make_config().data[0].source
+    data = ", ".join(f"{{name: {n}, source: {base}}}" for n in "ab")
+    rows = "{property: energy, dataset: a}, {property: forces, dataset: b}"
+    config = make_config(f"data=[{data}]", f"objectives=[{rows}]")
+    with pytest.raises(ValueError, match="forces of b are derivatives of the energy"):
+        architecture_of(config, PROPERTIES)
+
+
+def test_stress_of_skewed_cells_in_a_mixed_batch(model, toy_structures):
+    skewed = toy_structures(1, seed=4, periodic=True)
+    shear = torch.tensor([[1.0, 0.4, 0.0], [0.0, 1.1, 0.3], [0.2, 0.0, 0.9]], dtype=torch.float64)
+    skewed = replace(skewed, positions=skewed.positions @ shear, cell=skewed.cell @ shear)
+    s = Structures.concatenate([toy_structures(1), skewed])
+    stress = model(neighbour_graph(s, model.cutoff), derivatives=("stress",))["stress"]
+    assert stress[0].isnan().all()
+    h, eye = 1e-4, torch.eye(3, dtype=torch.float64)
+    for i, j in [(0, 0), (0, 1), (2, 1)]:
+        strain = torch.zeros(3, 3, dtype=torch.float64)
+        strain[i, j] += h / 2
+        strain[j, i] += h / 2
+        up, down = (
+            energy_of(model, replace(s, positions=s.positions @ F, cell=s.cell @ F))[1]
+            for F in (eye + strain, eye - strain)
+        )
+        assert float(stress[1, i, j]) == pytest.approx(float((up - down) / (2 * h) / s.volume[1]), abs=1e-7)

@@ -145,7 +145,7 @@ def test_kill_9_then_resume_is_bit_identical(make_config, tmp_path, quiet):
     (tmp_path / "run.yaml").write_text(to_yaml(config))
     code = RESUME + f"train(load_config({str(tmp_path / 'run.yaml')!r}), {str(killed)!r}, resume=True)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
-    log, deadline = killed / "metrics.jsonl", time.monotonic() + 100
+    log, deadline = killed / "metrics.jsonl", time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
         if log.exists() and len(log.read_text().splitlines()) >= 2:
             break
@@ -231,3 +231,29 @@ def test_two_datasets_energy_forces_stress_and_mixed_batches(make_config, tmp_pa
     expected |= {("crystals", "stress", "eV/Å³"), ("toy", "gap", "eV"), ("crystals", "charges", "e")}
     assert found == expected
     assert results.counts["crystals"] == {"train": 20, "val": 8, "test": 12}
+
+
+def test_what_a_killed_process_left_half_written_is_cleared(make_config, tmp_path, quiet):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".last.safetensors.123.tmp").write_bytes(b"half")
+    train(make_config("training.epochs=1"), folder, console=quiet)
+    assert not list(folder.glob(".*"))
+
+
+def test_two_processes_train_as_one_with_batches_twice_as_large(make_config, tmp_path, quiet):
+    settings = ["objectives=[{property: energy}, {property: forces}]", "training.device=cpu", "dtype=float64"]
+    results = train(make_config(*settings), tmp_path / "one", console=quiet)
+    assert results is not None
+    (tmp_path / "run.yaml").write_text(to_yaml(make_config(*settings, "training.batch.structures=4")))
+    script = tmp_path / "script.py"
+    script.write_text(
+        RESUME + f"train(load_config({str(tmp_path / 'run.yaml')!r}), {str(tmp_path / 'two')!r})"
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run([*torchrun, str(script)], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    two = json.loads((tmp_path / "two" / "results.json").read_text())
+    assert two["steps"] == results.steps
+    for metric, other in zip(results.metrics["val"], two["metrics"]["val"], strict=True):
+        assert other["mae"] == pytest.approx(metric.mae, rel=0.02)

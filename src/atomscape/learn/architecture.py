@@ -52,10 +52,12 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
     for o in config.objectives:
         p = properties[o.property]
         if p.derivative_of is not None:
-            if p.derivative_of not in {x.property for x in config.objectives}:
+            served = {x.dataset for x in config.objectives if x.property == p.derivative_of}
+            asked = {d.name for d in config.data} if o.dataset == "all" else {o.dataset}
+            if "all" not in served and not asked <= served:
                 raise ValueError(
-                    f"{p.name} are derivatives of the {p.derivative_of}: add an objective for "
-                    f"{p.derivative_of} (weight 0 is allowed)"
+                    f"{p.name} of {', '.join(sorted(asked - served))} are derivatives of the "
+                    f"{p.derivative_of}: add an objective for {p.derivative_of} there (weight 0 is allowed)"
                 )
             derivatives.append(p.name)
             continue

@@ -81,11 +81,21 @@ class StoreSplit(Strict):
 Split = Annotated[RandomSplit | CompositionSplit | FileSplit | StoreSplit, Field(discriminator="kind")]
 
 
+class FileReading(Strict):
+    """How to read files whose labels are not clear by themselves; as in ``data.files.Reading``."""
+
+    keys: dict[str, str] = Field(default={}, description="property → column")
+    units: dict[str, str] = Field(default={}, description="property → unit in the file")
+    stress: Literal["tension", "compression"] | None = Field(default=None, description="what is positive")
+    skip_unreadable: bool = False
+
+
 class Dataset(Strict):
     """One dataset. ``source`` is anything ``data.load`` takes; ``limit`` caps each part of the split."""
 
     name: Name
     source: str
+    reading: FileReading = FileReading()
     split: Split = RandomSplit()
     limit: Count | None = None
 

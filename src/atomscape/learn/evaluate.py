@@ -72,6 +72,8 @@ def evaluate(
     ------
     ValueError
         The store has none of the labels that the model predicts.
+    LookupError
+        The model has heads for several datasets and none was named.
     """
     labels = [p for p in model.properties if p in store.properties]
     if not labels:
@@ -79,10 +81,25 @@ def evaluate(
             f"nothing to compare: the model predicts {', '.join(model.properties)}; "
             f"{store.card.name} has labels {', '.join(store.properties) or 'none'}"
         )
+    whose = _whose(model, store, dataset)
     errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels])
-    for structures, predictions in predict(model, store, rows, dataset):
+    for structures, predictions in predict(model, store, rows, whose):
         errors.add(predictions, structures, torch.zeros(len(structures), dtype=torch.int64))
     return errors.metrics()
+
+
+def _whose(model: Model, store: Store, dataset: str | None) -> str | None:
+    """Dataset whose heads to use: the one asked for, the one called as the store, or the shared heads."""
+    names = model.architecture.datasets
+    if dataset is not None or len(names) == 1:
+        return dataset
+    if store.card.name in names:
+        return store.card.name
+    if all(h.dataset == "shared" for h in model.architecture.heads):
+        return None
+    raise LookupError(
+        f"the model has heads of its own for {', '.join(names)}; say which are meant for {store.card.name}"
+    )
 
 
 def predict(

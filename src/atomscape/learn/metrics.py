@@ -13,6 +13,7 @@ from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.objectives import masked_error, rows_of
 from atomscape.shapes import Int, Tensor
+from atomscape.units import DEBYE
 
 SHOWN = {
     "eV": (1e3, "meV"),
@@ -20,9 +21,9 @@ SHOWN = {
     "eV/Å": (1e3, "meV/Å"),
     "eV/Å³": (1e3, "meV/Å³"),
     "eV/K": (1e3, "meV/K"),
-    "e·Å": (4.803204712570263, "D"),
+    "e·Å": (1 / DEBYE, "D"),
 }
-"""Unit kept → factor and unit printed (CODATA 2018 for the debye)."""
+"""Unit kept → factor and unit printed."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from atomscape.find import find, suggest
 from atomscape.learn.architecture import Architecture
 from atomscape.shapes import Int, Tensor
 
+DERIVATIVES = ("forces", "stress")
+
 
 class Model(nn.Module):
     """Encoder and heads built from an ``Architecture``; predicts in the units of the properties."""
@@ -94,12 +96,17 @@ class Model(nn.Module):
         Raises
         ------
         LookupError
-            No such dataset, or a derivative asked of a model without an energy head.
+            No such dataset, no such derivative, or one asked of a model without an energy head.
         """
         wanted = tuple(self.architecture.derivatives if derivatives is None else derivatives)
         index = self._dataset_index(dataset, graph)
         if not wanted:
             return self._heads(graph, index)
+        other = [name for name in wanted if name not in DERIVATIVES]
+        if other:
+            raise LookupError(
+                f"no derivative {other[0]!r}{suggest(other[0], DERIVATIVES)} Known: {', '.join(DERIVATIVES)}."
+            )
         if not any(h.predicts.name == "energy" for h in self.architecture.heads):
             raise LookupError(
                 f"{', '.join(wanted)} need an energy head; this model predicts {list(self.properties)}"
@@ -113,10 +120,12 @@ class Model(nn.Module):
             )
         if not self.training:
             predictions = {k: v.detach() for k, v in predictions.items()}
+        unknown = predictions["energy"].isnan().view(-1, 1)  # no head for that dataset: no derivatives either
         if "forces" in wanted:
-            predictions["forces"] = -d_positions
+            forces = torch.where(unknown[graph.structures.structure], torch.nan, -d_positions)
+            predictions["forces"] = forces
         if "stress" in wanted:
-            predictions["stress"] = _per_volume(d_strain, graph)
+            predictions["stress"] = torch.where(unknown.unsqueeze(2), torch.nan, _per_volume(d_strain, graph))
         return predictions
 
     def _heads(self, graph: Graph, index: Tensor) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
+from atomscape.data.files import Reading
 from atomscape.data.load import load
 from atomscape.data.splits import composition_group_split, index_file_split, random_split
 from atomscape.data.store import Store
@@ -57,7 +58,7 @@ def prepare(config: RunConfig) -> Prepared:
     ValueError
         A label no dataset has (with the nearest name), labels all NaN, or an empty part of a split.
     """
-    stores = {d.name: load(d.source) for d in config.data}
+    stores = {d.name: load(d.source, Reading(**d.reading.model_dump())) for d in config.data}
     properties = _properties(config, stores)
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
     structures, dataset = {}, {}

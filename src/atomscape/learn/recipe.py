@@ -84,7 +84,7 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     Raises
     ------
     ValueError
-        No ``=`` in an override, or a list index that does not exist.
+        No ``=`` in an override, a value that cannot be read, or a list index that does not exist.
     """
     raw = json.loads(json.dumps(raw, default=str))
     for override in overrides:
@@ -93,7 +93,11 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
             raise ValueError(
                 f"override {override!r} is not of the form key.sub=value, as in training.epochs=10"
             )
-        _set(raw, path.strip().split("."), yaml.safe_load(value), override)
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"override {override!r}: cannot read the value {value!r} as YAML") from None
+        _set(raw, path.strip().split("."), parsed, override)
     return raw
 
 
@@ -118,7 +122,8 @@ def _set(raw: Any, keys: list[str], value: Any, override: str) -> None:
 
 
 def _find_split_files(raw: dict[str, Any], beside: Path) -> None:
-    for dataset in raw.get("data") or ():
+    datasets = raw.get("data")
+    for dataset in datasets if isinstance(datasets, list) else ():
         split = dataset.get("split") if isinstance(dataset, dict) else None
         if isinstance(split, dict) and "path" in split and (beside / str(split["path"])).is_file():
             split["path"] = str(beside.absolute() / str(split["path"]))

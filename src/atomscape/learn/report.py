@@ -25,6 +25,7 @@ def start_table(
     """Datasets, labels with units and references, model size, and who serves the operations."""
     return Group(
         _data(prepared),
+        *_columns(prepared),
         _labels(config, prepared, fitted),
         *_references(fitted),
         _model(config, graphs, model),
@@ -40,6 +41,11 @@ def _data(prepared: Prepared) -> Table:
         counts = [f"{len(prepared.rows[name][p]):,}" for p in PARTS]
         table.add_row(name, *counts, f"{atoms:,}", store.card.licence, store.card.level_of_theory)
     return table
+
+
+def _columns(prepared: Prepared) -> list[Text]:
+    """Which columns of a file became which labels."""
+    return [Text(f"{name}: {line}") for name, store in prepared.stores.items() for line in store.card.columns]
 
 
 def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Table:

@@ -47,6 +47,8 @@ def open_run(folder: Path, config: RunConfig, resume: bool, overwrite: bool) -> 
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for half_written in (f for name in _OURS for f in folder.glob(f".{name}.*.tmp")):
+            half_written.unlink()  # left by a process that was killed while it wrote
         if not (there and resume):
             for name in _OURS:
                 (folder / name).unlink(missing_ok=True)

@@ -69,6 +69,13 @@ class Run:
             self.state.save(self.folder / LAST, identity(self.prepared.fingerprints))
         self.saved_at = time.monotonic()
 
+    def asked_to_stop(self) -> bool:
+        """Whether a signal reached any of the processes."""
+        if self.accelerator.num_processes == 1:
+            return self.stop.asked
+        asked = torch.tensor([self.stop.asked], device=self.accelerator.device)
+        return bool(self.accelerator.gather(asked).any())  # pyright: ignore[reportAttributeAccessIssue]
+
 
 def train(
     config: RunConfig,
@@ -87,27 +94,31 @@ def train(
         The loss is no longer a number.
     """
     folder = Path(folder)
-    console = console or Console()
     keep_freed_memory()
     with deterministic(config.training.threads, config.seed) as generator:
+        accelerator = _accelerator(config)
+        console = (console or Console()) if accelerator.is_main_process else Console(quiet=True)
         prepared = prepare(config)
         architecture = architecture_of(config, prepared.properties)
         cutoff = Model(architecture).cutoff
-        open_run(folder, config, resume, overwrite)
+        if accelerator.is_main_process:
+            open_run(folder, config, resume, overwrite)
+        accelerator.wait_for_everyone()
         graphs = {
             part: prepared.graphs(part, cutoff, config.training.cache_gigabytes * 3e8) for part in PARTS
         }
         architecture = _measured(architecture, graphs["train"])
-        run = _set_up(config, folder, prepared, architecture, graphs, generator, Display(console))
-        if run.accelerator.is_main_process:
-            console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
+        run = _set_up(
+            config, folder, prepared, architecture, graphs, accelerator, generator, Display(console)
+        )
+        console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
         if not _loop(run):
             run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
             run.display.line(f"Continue with: atomscape train {folder} --resume")
             return None
+        accelerator.wait_for_everyone()
         results = finish(config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress)
-        if run.accelerator.is_main_process:
-            console.print(end_table(results))
+        console.print(end_table(results))
         return results
 
 
@@ -117,12 +128,12 @@ def _set_up(
     prepared: Prepared,
     architecture: Architecture,
     graphs: dict[str, GraphSet],
+    accelerator: Accelerator,
     generator: torch.Generator,
     display: Display,
 ) -> Run:
     """Build everything; a training state that lies in the folder is taken up."""
     t = config.training
-    accelerator = _accelerator(config)
     torch.manual_seed(config.seed)
     model = Model(architecture)
     terms, fitted = fit_heads(config, model, prepared)
@@ -146,7 +157,7 @@ def _set_up(
         wrapped=wrapped,
         state=state,
         batches=_batches(config, graphs["train"]),
-        log=Log(folder, state.progress.log_bytes, t.tensorboard),
+        log=Log(folder, state.progress.log_bytes, t.tensorboard and accelerator.is_main_process),
         display=display,
     )
 
@@ -195,16 +206,17 @@ def _loop(run: Run) -> bool:
                 p.batch, p.step = p.batch + 1, p.step + 1
                 run.display.advance(p.epoch + 1, loss)
                 p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
-                if run.stop.asked:
+                if run.asked_to_stop():
                     run.save()
                     return False
                 if p.batch < total and time.monotonic() - run.saved_at > t.checkpoint_seconds:
                     run.save()
             _end_epoch(run)
             p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
-            if p.epoch % t.checkpoint_every == 0 or p.epoch == t.epochs or p.finished or run.stop.asked:
+            stop = run.asked_to_stop()
+            if p.epoch % t.checkpoint_every == 0 or p.epoch == t.epochs or p.finished or stop:
                 run.save()
-            if run.stop.asked and p.epoch < t.epochs:
+            if stop and p.epoch < t.epochs:
                 return False
     return True
 

@@ -17,9 +17,10 @@ import numpy as np
 import yaml
 
 from atomscape.atoms.properties import Property
+from atomscape.data.files import Reading
 from atomscape.data.load import load
 from atomscape.data.store import Store
-from atomscape.learn.config import RunConfig
+from atomscape.learn.config import FileReading, RunConfig
 from atomscape.learn.recipe import apply_overrides, validate
 
 STEPS = 10_000
@@ -34,7 +35,7 @@ def config_for(source: str, overrides: Sequence[str] = ()) -> RunConfig:
     ValueError
         The data has no label that a head can learn, or too few structures to split.
     """
-    store = load(source)
+    store = load(source, _reading(overrides))
     if len(store) < 10:
         raise ValueError(f"{source} has {len(store)} structures; training needs 10 to split off val and test")
     known = [p for p in store.properties.values() if _known(store, p)]
@@ -51,6 +52,13 @@ def config_for(source: str, overrides: Sequence[str] = ()) -> RunConfig:
     steps_per_epoch = 0.8 * len(store) / raw["training"]["batch"]["structures"]
     raw["training"]["epochs"] = int(np.clip(STEPS / steps_per_epoch, 10, 500))
     return validate(apply_overrides(raw, overrides), f"config for {source}")
+
+
+def _reading(overrides: Sequence[str]) -> Reading:
+    """How to read the file, as far as overrides (``data.0.reading.stress=tension``) say."""
+    mine = [o for o in overrides if o.startswith("data.0.reading")]
+    raw = apply_overrides({"data": [{}]}, mine)["data"][0].get("reading") or {}
+    return Reading(**FileReading(**raw).model_dump())
 
 
 def _objectives(known: Sequence[Property]) -> list[dict[str, Any]]:
