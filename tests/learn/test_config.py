@@ -108,3 +108,9 @@ def test_data_that_is_no_list_is_refused_and_not_a_crash(tmp_path):
     text = "{data: 5, encoder: {kind: tfn}, objectives: [{property: gap}]}"
     with pytest.raises(ValueError, match="data: Input should be a valid tuple"):
         parse_config(text, beside=tmp_path)
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()  # what the demo itself leaves behind
+    assert load_config("demo").name == "demo"

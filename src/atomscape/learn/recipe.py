@@ -32,7 +32,7 @@ def load_config(what: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
         Neither a file nor a recipe, broken YAML, an unknown key (with a suggestion) or a bad value.
     """
     path = Path(what)
-    if path.is_dir():
+    if (path / "config.yaml").is_file():
         path = path / "config.yaml"
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
