@@ -104,3 +104,13 @@ def test_gradients_reach_every_block():
 def test_a_property_the_head_cannot_give_is_refused(module, name):
     with pytest.raises(ValueError, match=name):
         module.build(module.Config(), IRREPS, (PROPERTIES[name],))
+
+
+def test_every_pooling_starts_from_the_fitted_shift():
+    for pooling in ("sum", "mean", "attention"):
+        head = head_for("gap", pooling=pooling)
+        plain = predict(head, embedding_of(3), [3])
+        head.shift.fill_(5.0)
+        torch.testing.assert_close(
+            predict(head, embedding_of(3), [3]) - plain, torch.full((1,), 5.0).double()
+        )

@@ -3,7 +3,7 @@
 With f a network on the invariants of each atom::
 
     extensive   y = Σ_atoms (s · f + E0[element])
-    intensive   y = s · Σ_atoms a · f + b,      Σ a = 1 over the atoms of a structure
+    intensive   y = s · Σ_atoms a · f + b,      Σ a = 1 over the atoms of a structure, mean of E0 added
 
 ``a`` is 1/n for the mean. With ``pooling: attention`` it is a softmax of further outputs, so that the atoms
 that decide an intensive property can weigh more; the sum of several such averages lets different atoms decide
@@ -67,15 +67,15 @@ class ScalarHead(nn.Module):
         out = self.net(embedding.invariants()).double()
         references = self.references[graph.structures.numbers]
         if self.pooling == "sum":
-            value = segment_sum(out[:, 0] * self.scale + references, index, n) + self.shift
+            value = segment_sum(out[:, 0] * self.scale + references, index, n)
         elif self.pooling == "mean":
-            value = segment_mean(out[:, 0] * self.scale + references, index, n) + self.shift
+            value = segment_mean(out[:, 0] * self.scale + references, index, n)
         else:
             values, scores = out.chunk(2, dim=1)
             weighted = segment_softmax(scores, index, n) * values
             value = segment_sum(weighted, index, n).sum(1) * self.scale
-            value = value + segment_mean(references, index, n) + self.shift
-        return {self.provides[0].name: value}
+            value = value + segment_mean(references, index, n)
+        return {self.provides[0].name: value if self.provides[0].extensive else value + self.shift}
 
 
 def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> ScalarHead:
