@@ -138,3 +138,13 @@ def test_contradictions_and_wrong_shapes_are_refused():
         cartesian_tensor("ij=ji").to_irreps(torch.zeros(3, 4))
     with pytest.raises(ValueError, match="has 6 components"):
         cartesian_tensor("ij=ji").to_cartesian(torch.zeros(5))
+
+
+def test_a_basis_made_in_inference_mode_can_be_differentiated_later():
+    cartesian_tensor.cache_clear()
+    with torch.inference_mode():
+        change = cartesian_tensor("ij=ji")
+    x = torch.eye(3, dtype=torch.float64, requires_grad=True)
+    change.to_irreps(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().sum() > 0

@@ -1,11 +1,15 @@
 """The equivariant convolution against the sum written out, its derivatives, and its symmetry."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from atomscape.o3.clebsch_gordan import clebsch_gordan
 from atomscape.o3.rotation import random_rotation
 from atomscape.o3.wigner import wigner_D
+from atomscape.ops import convolution as module
 from atomscape.ops.convolution import Coupling, convolution
 from atomscape.ops.harmonics import spherical_harmonics
 
@@ -128,3 +132,34 @@ def test_what_cannot_be_is_refused():
         Coupling(1, 1, 1, "natural", pseudo_in=True)
     with pytest.raises(ValueError, match="degrees must be"):
         Coupling(-1, 1, 1)
+
+
+def test_tables_made_in_inference_mode_or_on_another_default_device_serve_training(monkeypatch):
+    monkeypatch.setattr(module, "_kept", {})
+    coupling = Coupling(1, 2, 2, "so3")
+    with torch.inference_mode():
+        assert module._tables(coupling, torch.float64, torch.device("cpu"))[0].is_inference()
+    with torch.device("meta"):
+        dense, _ = module._tables(coupling, torch.float64, torch.device("cpu"))
+    Y = torch.ones(4, 9, dtype=torch.float64, requires_grad=True)
+    (Y @ dense).sum().backward()
+    assert Y.grad is not None
+    assert Y.grad.abs().sum() > 0
+
+
+def test_compiled_is_eager_and_silent():
+    """In a process of its own: the shape checks of the tests cannot be compiled."""
+    code = """
+import warnings, torch
+warnings.simplefilter("error")
+from atomscape.ops.convolution import Coupling, convolution
+torch.manual_seed(0)
+c = Coupling(1, 1, 1, "both", True)
+x, Y, w = torch.randn(3, 8, 2), torch.randn(5, 4), torch.randn(5, len(c.paths), 2)
+i, j = torch.tensor([0, 0, 1, 2, 2]), torch.tensor([1, 2, 0, 0, 1])
+eager = convolution(x, Y, w, i, j, c)
+call = lambda x, Y, w: convolution(x, Y, w, i, j, c)
+torch.testing.assert_close(torch.compile(call, backend="eager", fullgraph=True)(x, Y, w), eager)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

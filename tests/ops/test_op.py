@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from atomscape.ops.op import OPS, Op, ops
+from atomscape.ops.op import OPS, Op, ops, watched
 
 
 def double(x):
@@ -71,3 +71,12 @@ def test_an_unknown_back_end_gets_a_suggestion(op):
 def test_every_operation_is_listed():
     assert {"convolution", "solid_harmonics", "segment_sum", "power_spectrum"} <= set(ops())
     assert all(o.__doc__ for o in ops().values())
+
+
+def test_calls_in_an_inner_watch_count_in_the_outer_one_too(op):
+    with watched() as outer:
+        op(1.0)
+        with watched() as inner:
+            op(1.0)
+        op(1.0)
+    assert (len(outer), len(inner)) == (3, 1)

@@ -81,6 +81,7 @@ class CartesianTensor:
 
 
 @cache
+@torch.inference_mode(False)  # kept: it must serve calls that are differentiated, too
 def cartesian_tensor(symmetry: str) -> CartesianTensor:
     """Change of basis for tensors of that index symmetry, for instance ``"ij=ji"``.
 

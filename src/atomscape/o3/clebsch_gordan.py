@@ -61,7 +61,8 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Float[Tensor, "m1 m2 m3"]:
             f"l3 must be one of {abs(l1 - l2)} … {l1 + l2} and no degree negative"
         )
     index, value = _sparse(l1, l2, l3)
-    dense = torch.zeros((2 * l1 + 1) * (2 * l2 + 1) * (2 * l3 + 1), dtype=torch.float64)
+    size = (2 * l1 + 1) * (2 * l2 + 1) * (2 * l3 + 1)
+    dense = torch.zeros(size, dtype=torch.float64, device="cpu")
     dense[torch.from_numpy(index.astype(np.int64))] = torch.from_numpy(value.copy())
     return dense.reshape(2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1)
 

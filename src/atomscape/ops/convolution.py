@@ -17,7 +17,7 @@ Feature layout ``[atoms, lm, channels]``: degrees one after the other, ``lm = l�
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import torch
@@ -107,17 +107,36 @@ class _Block(NamedTuple):
     terms: tuple[tuple[int, int], ...]
 
 
-@lru_cache(maxsize=256)
-def _tables(
-    coupling: Coupling, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, tuple[_Block, ...]]:
-    """Constant [lm_edge, Σ_blocks (2l3+1)·rows] that turns Y into the matrices M, and the blocks' terms."""
+_Tables = tuple[Tensor, tuple[_Block, ...]]
+_kept: dict[tuple[Coupling, torch.dtype, torch.device], _Tables] = {}
+
+
+@torch.compiler.assume_constant_result
+def _tables(coupling: Coupling, dtype: torch.dtype, device: torch.device) -> _Tables:
+    """Constant [lm_edge, Σ_blocks (2l3+1)·rows] that turns Y into the matrices M, and the blocks' terms.
+
+    Kept for the next call, but only plain tensors: one made in inference mode or while a graph is traced
+    (a fake tensor) would spoil every later call that differentiates.
+    """
+    key = coupling, dtype, device
+    if key not in _kept:
+        dense, blocks = _make_tables(coupling)
+        tables = dense.to(device=device, dtype=dtype), blocks
+        if type(tables[0]) is not Tensor or tables[0].is_inference():
+            return tables
+        _kept[key] = tables
+    return _kept[key]
+
+
+def _make_tables(coupling: Coupling) -> _Tables:
+    """Tables in float64, on the CPU."""
     columns, blocks = [], []
     for run_out in range(coupling.runs_out):
         for l3 in range(coupling.l_out + 1):
             into = [(n, p) for n, p in enumerate(coupling.paths) if (p.l3, p.run_out) == (l3, run_out)]
             rows = sum(2 * p.l1 + 1 for _, p in into)
-            dense = torch.zeros((coupling.l_edge + 1) ** 2, 2 * l3 + 1, rows, dtype=torch.float64)
+            shape = (coupling.l_edge + 1) ** 2, 2 * l3 + 1, rows
+            dense = torch.zeros(shape, dtype=torch.float64, device="cpu")
             row = 0
             for _, p in into:
                 c = clebsch_gordan(p.l1, p.l2, l3).permute(1, 2, 0) / len(into) ** 0.5
@@ -126,7 +145,7 @@ def _tables(
             columns.append(dense.flatten(1))
             terms = tuple((p.run_in * (coupling.l_in + 1) + p.l1, n) for n, p in into)
             blocks.append(_Block(2 * l3 + 1, rows, terms))
-    return torch.cat(columns, 1).to(device=device, dtype=dtype), tuple(blocks)
+    return torch.cat(columns, 1), tuple(blocks)
 
 
 @Op

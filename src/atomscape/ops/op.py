@@ -124,13 +124,16 @@ class Op:
 
 @contextmanager
 def watched() -> Iterator[list[Explanation]]:
-    """Collect who serves each call inside the block, in order."""
+    """Collect who serves each call inside the block, in order; calls in an inner block count in both."""
     global _watching
     before, _watching = _watching, []
+    mine = _watching
     try:
-        yield _watching
+        yield mine
     finally:
         _watching = before
+        if before is not None:
+            before += mine
 
 
 def ops() -> dict[str, Op]:
