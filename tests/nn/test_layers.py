@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.structures import Structures
+from atomscape.find import find
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.gate import Gate
 from atomscape.nn.layout import Layout
@@ -78,3 +81,14 @@ def test_species_tell_elements_apart():
     torch.manual_seed(0)
     x = SpeciesEmbedding(8)(torch.arange(1, 119))
     assert torch.cdist(x, x).add(torch.eye(118) * 9).min() > 0.1
+
+
+@pytest.mark.parametrize("name", ["tfn", "schnet"])
+def test_a_graph_that_ends_before_the_encoder_does_is_refused(name):
+    module = find("encoders", name)
+    encoder = module.build(module.Config(channels=2, layers=1, cutoff=3.0))
+    pair = Structures.of([[0.0, 0, 0], [1.0, 0, 0]], [1, 8])
+    with pytest.raises(ValueError, match=r"up to 2\.5 Å, the encoder needs them up to 3\.0"):
+        encoder(neighbour_graph(pair, 2.5))
+    wide, exact = encoder(neighbour_graph(pair, 4.0)), encoder(neighbour_graph(pair, 3.0))
+    torch.testing.assert_close(wide.scalars, exact.scalars)

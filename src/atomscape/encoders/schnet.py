@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from atomscape.atoms.graph import Graph
+from atomscape.nn.edges import check_cutoff
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.species import SpeciesEmbedding
 from atomscape.o3.irreps import Irreps
@@ -79,6 +80,7 @@ class SchNet(nn.Module):
 
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along."""
+        check_cutoff(graph, self.cutoff)
         x = self.species(graph.structures.numbers)
         r = lengths(graph.vectors)
         basis = gaussian_basis(r, self.cutoff, self.config.n_radial).to(x.dtype)

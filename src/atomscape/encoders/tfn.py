@@ -61,7 +61,9 @@ class Layer(nn.Module):
         self.skip = SelfInteraction(incoming, c, c)
         self.gate = Gate(self.layout, c)
 
-    def forward(self, h: Float[Tensor, "atoms lm_in channels"], e: Edges) -> Float[Tensor, "atoms lm channels"]:
+    def forward(
+        self, h: Float[Tensor, "atoms lm_in channels"], e: Edges
+    ) -> Float[Tensor, "atoms lm channels"]:
         """One layer; the first one takes scalars only and returns all degrees."""
         m = convolution(
             self.before(h), e.harmonics, self.radial(e.radial), e.centre, e.neighbour, self.coupling

@@ -28,11 +28,26 @@ def edges(graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.d
     """Harmonics Y(r̂) and cut-off Bessel functions of each edge; edges beyond ``cutoff`` contribute zero.
 
     Vectors are computed in the precision of the positions (float64) and cast to the network's afterwards.
+
+    Raises
+    ------
+    ValueError
+        The graph was searched with a smaller cutoff: edges would be missing.
     """
+    check_cutoff(graph, cutoff)
     vectors = graph.vectors.to(dtype)
     r = lengths(vectors)
     radial = bessel_basis(r, cutoff, n_radial) * polynomial_cutoff(r, cutoff).unsqueeze(-1)
     return Edges(graph.centre, graph.neighbour, spherical_harmonics(vectors, l_max), radial)
+
+
+def check_cutoff(graph: Graph, cutoff: float) -> None:
+    """Raise ``ValueError`` if a graph ends before the encoder does; a larger graph does no harm."""
+    if graph.cutoff < cutoff:
+        raise ValueError(
+            f"the graph has edges up to {graph.cutoff} Å, the encoder needs them up to {cutoff} Å; "
+            "make it with neighbour_graph(structures, encoder.cutoff)"
+        )
 
 
 class RadialNetwork(nn.Module):

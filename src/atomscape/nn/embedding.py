@@ -60,7 +60,8 @@ class Embedding:
     def invariants(self) -> Float[Tensor, "atoms features"]:
         """Rotation- and reflection-invariant features: scalars, then channel-wise squared norms per block.
 
-        Smooth everywhere (squares, no roots). Odd scalars enter squared.
+        Smooth everywhere (squares, no roots). Odd scalars enter squared. Where the encoder does not track
+        parity (SO(3) mode), a reflection may change them.
         """
         return torch.cat([self.block_invariants(*k) for k in sorted(self.blocks)], dim=-1)
 
