@@ -71,3 +71,8 @@ def test_a_typo_gets_a_suggestion():
 def test_suggestion(name, end):
     """A near name is suggested, a far one is not."""
     assert suggest(name, ["energy", "forces"]) == end
+
+
+def test_a_path_that_begins_with_a_dot_is_explained():
+    with pytest.raises(LookupError, match="begins with a dot"):
+        find("encoders", ".tfn")

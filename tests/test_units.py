@@ -126,3 +126,9 @@ def test_against_ase(codata, tolerance):
     expected["u Å²/eV"] = theirs["fs"] ** -2  # ASE's unit of time is Å √(u/eV), ours fs
     for unit, size in expected.items():
         assert units.parse(unit)[0] == pytest.approx(size, rel=tolerance), unit
+
+
+@pytest.mark.parametrize("unit", ["Å2", "eV/Ang3", "kcal/mol2"])
+def test_a_digit_behind_a_unit_is_neither_power_nor_factor(unit):
+    with pytest.raises(ValueError, match="cannot read the unit"):
+        units.parse(unit)

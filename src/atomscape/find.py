@@ -45,6 +45,8 @@ def find(kind: str, name: str) -> ModuleType:
 
 
 def _imported(path: str) -> ModuleType:
+    if path.startswith("."):
+        raise LookupError(f"{path!r} is not the dotted path of a module: it begins with a dot")
     try:
         return import_module(path)
     except ModuleNotFoundError as error:

@@ -94,7 +94,7 @@ _SYMBOLS = _symbols()
 _NAMES = [names[0] for names in _UNITS | _PREFIXABLE]
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?(?![a-zA-Z]))|(?P<symbol>[a-zA-ZÅöα-ω]+[0₀ₑ]?)"
+    r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?(?![a-zA-Z]))|(?P<symbol>[a-zA-ZÅöα-ω]+[0₀ₑ]?(?![\da-zA-ZÅöα-ω]))"
     r"|(?P<power>(?:\^|\*\*)\s*\(?[+-]?\d+\)?|[⁻⁰¹²³⁴-⁹]+|-\d+)|(?P<sign>[*·⋅×/()]))\s*"
 )
 

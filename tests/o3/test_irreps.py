@@ -120,3 +120,12 @@ def test_a_single_irrep_needs_both_numbers():
         Irrep(-1, 1)
     with pytest.raises(ValueError, match="highest degree"):
         _ = Irreps("").l_max
+
+
+def test_sorting_irreps_puts_odd_parity_first():
+    assert [str(i) for i in sorted(map(Irrep, ("1e", "0e", "1o", "0o")))] == ["0o", "0e", "1o", "1e"]
+
+
+def test_sums_and_copies_of_single_irreps_are_representations():
+    assert Irrep("1o") + Irrep("0e") == Irreps("1o+0e")
+    assert 2 * Irrep("1o") == Irreps("2x1o")

@@ -20,8 +20,8 @@ _BLOCK = re.compile(r"\s*(?:(\d+)\s*x)?\s*(\d+\s*[eoy])\s*")
 class Irrep(tuple[int, int]):
     """One irrep ``(l, p)``: ``Irrep("1o")``, ``Irrep(1, -1)`` and ``Irrep((1, -1))`` are the same.
 
-    The letter ``y`` stands for the natural parity (−1)^l of spherical harmonics. Sorting puts the natural
-    parity first: 0e < 0o < 1o < 1e < 2e < 2o (as e3nn).
+    The letter ``y`` stands for the natural parity (−1)^l of spherical harmonics. Sorting puts odd parity
+    first: 0o < 0e < 1o < 1e < 2o < 2e (as e3nn). ``a * b`` is the tensor product, ``a + b`` the direct sum.
 
     Raises
     ------
@@ -69,6 +69,12 @@ class Irrep(tuple[int, int]):
     def __mul__(self, other: Irrep) -> tuple[Irrep, ...]:  # type: ignore[override]
         """Irreps of the tensor product, each once: |l₁ − l₂| … l₁ + l₂, parities multiplied."""
         return tuple(Irrep(l, self.p * other.p) for l in range(abs(self.l - other.l), self.l + other.l + 1))
+
+    def __add__(self, other: str | Irrep | Irreps) -> Irreps:  # type: ignore[override]
+        return Irreps(self) + other
+
+    def __rmul__(self, n: int) -> Irreps:  # type: ignore[override]
+        return Irreps([(n, self)])
 
     def __str__(self) -> str:
         return f"{self.l}{'e' if self.p == 1 else 'o'}"
