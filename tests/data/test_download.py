@@ -28,6 +28,7 @@ class Server(ThreadingHTTPServer):
         self.body, self.tag, self.ranges, self.length = BODY, '"v1"', True, True
         self.plan: list[str | int] = []
         self.requests: list[dict[str, str]] = []
+        self.released = threading.Event()
 
     @property
     def url(self) -> str:
@@ -70,13 +71,11 @@ class Handler(BaseHTTPRequestHandler):
         if server.tag:
             self.send_header("ETag", server.tag)
         self.end_headers()
-        if do == "half":
-            rest = rest[: len(rest) // 2]
-        if do == "nothing":
-            rest = b""
-        self.wfile.write(rest)
+        cut = {"half": len(rest) // 2, "stall": len(rest) // 2, "nothing": 0}.get(str(do), len(rest))
+        self.wfile.write(rest[:cut])
         if do == "stall":
-            self.close_connection = False
+            self.wfile.flush()
+            server.released.wait(20)
 
 
 @pytest.fixture
@@ -85,6 +84,7 @@ def server():
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
+    server.released.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -95,11 +95,11 @@ def download(server, tmp_path):
     """``download(...)`` fetches from the server without pauses, and keeps the pauses it would have made."""
     pauses: list[float] = []
 
-    def get(name: str = "file.bin", retries: int = 3, progress=None, **stated) -> Path:
+    def get(name: str = "file.bin", retries: int = 3, progress=None, timeout: float = 5.0, **stated) -> Path:
         record = FileRecord(url=server.url, **stated)
         return fetch(
             record, tmp_path / "d" / name, tmp_path / "ledger.json",
-            retries=retries, timeout=5.0, pause=pauses.append, progress=progress,
+            retries=retries, timeout=timeout, pause=pauses.append, progress=progress,
         )  # fmt: skip
 
     get.pauses = pauses
@@ -140,6 +140,12 @@ def test_truncated_answers_are_continued(server, download) -> None:
     assert path.read_bytes() == BODY
     assert [r.get("Range") for r in server.requests] == [None, "bytes=256000-", "bytes=384000-"]
     assert server.requests[1]["If-Range"] == '"v1"'
+
+
+def test_a_server_that_falls_silent_is_asked_again(server, download) -> None:
+    server.plan = ["stall"]
+    assert download(timeout=0.3).read_bytes() == BODY
+    assert server.requests[1]["Range"] == "bytes=256000-"
 
 
 def test_resumes_after_the_program_was_killed(server, download) -> None:

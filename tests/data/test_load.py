@@ -15,7 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from atomscape.data.card import Card
 from atomscape.data.export import convert
-from atomscape.data.get import card_rows, catalogue, get
+from atomscape.data.get import catalogue, get
 from atomscape.data.load import Reading, cache_folder, download_folder, load
 from atomscape.data.sources import qm9
 from atomscape.data.store import Store, write_store
@@ -77,7 +77,7 @@ def test_columns_are_on_the_card(xyz) -> None:
     card = load(xyz).card
     assert any(line.startswith("energy [eV] ← energy") for line in card.columns)
     assert any("temperature" in line for line in card.columns)
-    assert dict(card_rows(card))["structures"] == "5"
+    assert card.n_structures == 5
 
 
 def test_reading_says_which_column_and_unit(xyz) -> None:
@@ -226,6 +226,22 @@ def test_get_downloads_each_file(monkeypatch) -> None:
     assert len(get("qm9")) == 2
     assert [name for _, name, _ in asked] == ["dsgdb9nsd.xyz.tar.bz2", "uncharacterized.txt"]
     assert {ledger for *_, ledger in asked} == {"checksums.json"}
+
+
+def test_source_in_another_package(tmp_path, monkeypatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "mine.py").write_text(
+        "from atomscape.data.sources.qm9 import card, inputs, read, splits\n"
+        "card = card.with_counts(name='mine')\n"
+    )
+    small_qm9(tmp_path / "data" / "mine")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("ATOMSCAPE_DATA", str(tmp_path / "data"))
+    store = load("elsewhere.mine")
+    assert store.card.name == "mine"
+    assert store.ids == ["gdb_1", "gdb_3"]
+    with pytest.raises(LookupError, match=r"no dataset 'elsewhere\.theirs'"):
+        load("elsewhere.theirs")
 
 
 def test_cache_folder_follows_the_environment(monkeypatch, cache) -> None:

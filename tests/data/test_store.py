@@ -16,7 +16,7 @@ import pytest
 import torch
 from ase.data import atomic_numbers
 
-from atomscape.atoms.properties import free_property
+from atomscape.atoms.properties import PROPERTIES, free_property
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, records
 from atomscape.data.record import CARD, SPLITS
@@ -219,6 +219,12 @@ def test_wrong_label_shape(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"label 'forces'.*expected"):
         write_store(tmp_path / "s", [s], CARD_)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_unit_against_the_vocabulary(tmp_path) -> None:
+    card = Card(name="random", properties=records(replace(PROPERTIES["energy"], unit="Ha")))
+    with pytest.raises(ValueError, match="'energy' in 'Ha'; the vocabulary keeps it in 'eV'"):
+        write_store(tmp_path / "s", [structures(4)], card)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def catalogue() -> list[Entry]:
     entries = []
     for name in available(KIND):
         source = cast(Source, find(KIND, name))
-        folder = find_folder(name, source)
+        folder = find_folder(source)
         state = "embedded" if source.card.embedded else "here" if folder else "to download"
         entries.append(Entry(name, source.card, state, folder))
     return entries
@@ -68,33 +68,12 @@ def get(name: str, console: Console | None = None) -> Store:
         A file could not be downloaded, or is not the one it should be.
     """
     source = cast(Source, find(KIND, name))
-    if find_folder(name, source) is None:
-        folder, ledger = download_folder(name), cache_folder() / "checksums.json"
+    if find_folder(source) is None:
+        folder, ledger = download_folder(source.card.name), cache_folder() / "checksums.json"
         for file, record in source.card.files.items():
             with _bar(f"{name}/{file}", console) as progress:
                 fetch(record, folder / file, ledger, progress=progress)
     return load_source(name)
-
-
-def card_rows(card: Card) -> list[tuple[str, str]]:
-    """Name and text of what a person wants to know of a dataset; what is unknown is left out."""
-    rows = {
-        "title": card.title,
-        "description": card.description,
-        "structures": "" if card.n_structures is None else f"{card.n_structures:,}",
-        "atoms": "" if card.n_atoms is None else f"{card.n_atoms:,}",
-        "elements": " ".join(card.elements),
-        "properties": ", ".join(f"{p.name} [{p.unit}]" if p.unit else p.name for p in card.properties),
-        "columns": "\n".join(card.columns),
-        "splits": ", ".join(f"{name} {size:,}" for name, size in card.splits.items()),
-        "level of theory": card.level_of_theory,
-        "licence": card.licence,
-        "citation": card.citation,
-        "address": card.url,
-        "provenance": card.provenance,
-        "reader tried on": card.verified,
-    }
-    return [(name, text) for name, text in rows.items() if text]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -69,7 +70,7 @@ def load(what: str | Path, reading: Reading | None = None) -> Store:
     if is_store(path):
         return Store.open(path)
     names = available(KIND)
-    if str(what) in names:
+    if str(what) in names or _is_module(str(what)):
         return load_source(str(what))
     if path.exists():
         return load_files(path, reading or Reading())
@@ -82,9 +83,9 @@ def load(what: str | Path, reading: Reading | None = None) -> Store:
 def load_source(name: str) -> Store:
     """Store of a named source, from its embedded folder, ``$ATOMSCAPE_DATA`` or the download folder."""
     source = cast(Source, find(KIND, name))
-    folder = source_folder(name, source)
+    folder = source_folder(source)
     inputs = source.inputs(folder)
-    target = _converted(name, inputs, _text(*BESIDE, Path(str(source.__file__))))
+    target = _converted(source.card.name, inputs, _text(*BESIDE, Path(str(source.__file__))))
 
     def write() -> Store:
         read_from = ", ".join(f"{p.name} (sha256 {sha256(p)})" for p in inputs)
@@ -94,7 +95,7 @@ def load_source(name: str) -> Store:
     return once(target, write)
 
 
-def source_folder(name: str, source: Source) -> Path:
+def source_folder(source: Source) -> Path:
     """Folder that holds the files of a source.
 
     Raises
@@ -102,9 +103,9 @@ def source_folder(name: str, source: Source) -> Path:
     FileNotFoundError
         None does; the message says where they were looked for.
     """
-    folder = find_folder(name, source)
+    folder, name = find_folder(source), source.card.name
     if folder is None:
-        looked = ", ".join(map(str, _places(name, source)))
+        looked = ", ".join(map(str, _places(source)))
         raise FileNotFoundError(
             f"{name} is not on this machine (looked in {looked}); download it with: atomscape data get {name}"
         )
@@ -133,9 +134,9 @@ def load_files(path: Path, reading: Reading) -> Store:
     return once(target, write)
 
 
-def find_folder(name: str, source: Source) -> Path | None:
+def find_folder(source: Source) -> Path | None:
     """First folder that holds the files of a source; None where none does."""
-    return next((folder for folder in _places(name, source) if source.inputs(folder)), None)
+    return next((folder for folder in _places(source) if source.inputs(folder)), None)
 
 
 def once(target: Path, write: Callable[[], Store]) -> Store:
@@ -165,10 +166,21 @@ def key_of(paths: list[Path], options: str = "") -> str:
     return digest.hexdigest()[:16]
 
 
-def _places(name: str, source: Source) -> list[Path]:
+def _is_module(name: str) -> bool:
+    """Whether a name is the dotted path of a module, as that of a source in another package."""
+    if "." not in name or not all(part.isidentifier() for part in name.split(".")):
+        return False
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _places(source: Source) -> list[Path]:
     if source.card.embedded:
         return [Path(str(resources.files("atomscape.data").joinpath(source.card.embedded)))]
     root = os.environ.get("ATOMSCAPE_DATA")
+    name = source.card.name
     return [*([Path(root) / name] if root else []), download_folder(name)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -34,3 +34,12 @@ class Source(Protocol):
     def splits(self, folder: Path) -> Mapping[str, np.ndarray]:
         """Splits fixed by the publisher, as structure numbers in the order of ``read``; may be empty."""
         ...
+
+
+def first_layout(folder: Path, *layouts: Sequence[str]) -> list[Path]:
+    """Files of the first layout of which all files are in the folder; empty where none is complete."""
+    for names in layouts:
+        paths = [folder / name for name in names]
+        if all(path.is_file() for path in paths):
+            return paths
+    return []

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from atomscape.data.references import N_ELEMENTS
 from atomscape.data.store import Store
 
 Split = dict[str, np.ndarray]
+CHUNK = 65_536
+"""Structures whose formulas are counted at a time, to bound memory."""
 
 
 def random_split(n: int | Sequence[int] | np.ndarray, parts: Mapping[str, float | int], seed: int) -> Split:
@@ -118,11 +121,17 @@ def composition_group_split(store: Store, parts: Mapping[str, float], seed: int)
 
 def formula_groups(store: Store) -> np.ndarray:
     """Number of each structure's reduced formula: equal where the formulas are multiples of one another."""
-    numbers, counts = store.values("numbers").astype(np.int64), store.counts
-    table = np.zeros((len(store), 119), dtype=np.int64)
-    np.add.at(table, (np.repeat(np.arange(len(store)), counts), numbers), 1)
-    divisor = np.gcd.reduce(table, axis=1)
-    return np.unique(table // np.maximum(divisor, 1)[:, None], axis=0, return_inverse=True)[1].reshape(-1)
+    numbers, offsets = store.values("numbers"), np.r_[0, np.cumsum(store.counts)]
+    known: dict[bytes, int] = {}
+    groups = []
+    for a in range(0, len(store), CHUNK):
+        b = min(a + CHUNK, len(store))
+        owner = np.repeat(np.arange(b - a), store.counts[a:b])
+        flat = owner * N_ELEMENTS + numbers[offsets[a] : offsets[b]]
+        table = np.bincount(flat, minlength=(b - a) * N_ELEMENTS).reshape(b - a, N_ELEMENTS)
+        table //= np.gcd.reduce(table, axis=1)[:, None]
+        groups += [known.setdefault(row.tobytes(), len(known)) for row in table.astype("<i4")]
+    return np.array(groups, dtype=np.int64)
 
 
 def size_split(counts: np.ndarray, limits: Mapping[str, tuple[int, int]]) -> Split:

@@ -34,7 +34,9 @@ def write_files(
         There are no structures, some are ill-formed, a label has the wrong shape, or a split names rows
         that do not exist.
     """
-    shards = _Shards(folder, card.name, {p.name: p.property() for p in card.properties})
+    properties = {p.name: p.property() for p in card.properties}
+    _check_units(properties, card.name)
+    shards = _Shards(folder, card.name, properties)
     for structures in _regrouped(batches, shard_atoms):
         shards.add(structures)
     if not shards.records:
@@ -124,6 +126,16 @@ def _property_of(name: str, values: torch.Tensor, structures: Structures) -> Pro
         return known
     free = free_property(name, "atom" if structures.runs_over_atoms(name) else "structure")
     return replace(free, shape=tuple(values.shape[1:]))
+
+
+def _check_units(properties: Mapping[str, Property], name: str) -> None:
+    for prop in properties.values():
+        known = property_named(prop.name)
+        if known is not None and known.unit != prop.unit:
+            raise ValueError(
+                f"{name}: the card gives {prop.name!r} in {prop.unit!r}; the vocabulary keeps it in "
+                f"{known.unit!r}. Convert it in the reader, or give it another name"
+            )
 
 
 def _check_label(prop: Property, values: torch.Tensor, structures: Structures, name: str) -> None:

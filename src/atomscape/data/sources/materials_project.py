@@ -22,6 +22,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
 from atomscape.data.cif import read_p1
 from atomscape.data.packed import cells_from_parameters, packed_batches
+from atomscape.data.source import first_layout
 
 PACKED = "mp.npz"
 PARTS = ("train", "val", "test")
@@ -66,11 +67,7 @@ card = Card(
 
 def inputs(folder: Path) -> list[Path]:
     """Files that ``read`` will use: the packed one, else the three CSV files."""
-    for names in ([PACKED], [f"{part}.csv" for part in PARTS]):
-        paths = [folder / name for name in names]
-        if all(p.is_file() for p in paths):
-            return paths
-    return []
+    return first_layout(folder, [PACKED], [f"{part}.csv" for part in PARTS])
 
 
 def read(folder: Path) -> Iterator[Structures]:

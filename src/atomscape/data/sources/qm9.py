@@ -22,6 +22,7 @@ from atomscape.atoms.properties import PROPERTIES
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
 from atomscape.data.packed import packed_batches
+from atomscape.data.source import first_layout
 from atomscape.units import conversion_factor
 
 PACKED = "qm9.npz"
@@ -80,11 +81,7 @@ card = Card(
 
 def inputs(folder: Path) -> list[Path]:
     """Files that ``read`` will use: the packed one, else the publisher's two."""
-    for names in ([PACKED], [ARCHIVE, DROPPED]):
-        paths = [folder / name for name in names]
-        if all(p.is_file() for p in paths):
-            return paths
-    return []
+    return first_layout(folder, [PACKED], [ARCHIVE, DROPPED])
 
 
 def read(folder: Path) -> Iterator[Structures]:
