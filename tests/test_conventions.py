@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import ase.units
 import pytest
 import torch
+from ase.build import bulk
+from ase.calculators.emt import EMT
 
 from atomscape import units
+from atomscape.atoms.ase import from_ase
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.atoms.structures import Structures
@@ -30,6 +36,36 @@ def test_units():
     assert pytest.approx(ase.units.Debye, rel=1e-7) == units.DEBYE
     assert pytest.approx(ase.units.GPa, rel=1e-7) == units.GPA
     assert units.convert(1.0, "ps", "fs") == 1000
+
+
+def test_forces_and_stress():
+    """Forces against displacement, stress positive when pulled, Voigt order outside and 3×3 inside."""
+    copper = bulk("Cu", cubic=True)
+    copper.set_cell(copper.cell.array * 1.03, scale_atoms=True)
+    copper.positions[0, 1] += 0.1
+    copper.calc = EMT()
+    copper.get_stress()
+    found = from_ase(copper)
+    stress, force = found.labels["stress"][0], found.labels["forces"][0, 1]
+    assert float(stress.diagonal().sum()) > 0
+    torch.testing.assert_close(stress, stress.T)
+    xx, yy, zz, yz, xz, xy = copper.get_stress().tolist()
+    assert stress.flatten().tolist() == pytest.approx([xx, xy, xz, xy, yy, yz, xz, yz, zz], abs=1e-12)
+    energies = []
+    for step in (-1e-4, 1e-4):
+        moved = copper.copy()
+        moved.positions[0, 1] += step
+        moved.calc = EMT()
+        energies.append(moved.get_potential_energy())
+    assert float(force) == pytest.approx(-(energies[1] - energies[0]) / 2e-4, abs=1e-6)
+    assert float(force) < 0
+
+
+def test_the_page_and_the_tests_agree():
+    """Every test that the page names is here, and every test here is named on the page."""
+    page = (Path(__file__).resolve().parent.parent / "docs" / "conventions.md").read_text(encoding="utf-8")
+    here = {name for name in globals() if name.startswith("test_")} - {"test_the_page_and_the_tests_agree"}
+    assert set(re.findall(r"`(test_\w+)`", page)) == here
 
 
 def test_printed_units():

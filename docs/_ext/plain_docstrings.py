@@ -1,7 +1,7 @@
 """Docstrings are written to be read in the source; here they become reStructuredText.
 
-An indented block in the running text (a formula, a table of cases, a call) is shown as it stands. A bar, as in
-|x|, is a bar and not a substitution. Sections in numpy style are left to napoleon.
+An indented block in the running text (a formula, a table of cases, a call) is shown as it stands. A bar, as
+in |x|, is a bar and not a substitution. Sections in numpy style are left to napoleon.
 """
 
 from __future__ import annotations

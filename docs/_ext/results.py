@@ -1,6 +1,6 @@
 """The directive ``results``: tables of errors, made from the files that the runs themselves wrote.
 
-``results.yaml`` lists them. No number of a table is typed by hand, and a listed file that is missing is an error.
+``results.yaml`` lists them. No number is typed by hand, and a listed file that is missing is an error.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def markdown(table: Table, root: Path) -> str:
 
 def _read(path: Path) -> dict:
     if not path.is_file():
-        raise ExtensionError(f"results.yaml lists {path}, which does not exist; run it, or take it off the list")
+        raise ExtensionError(
+            f"results.yaml lists {path}, which does not exist; run it, or take it off the list"
+        )
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -2,13 +2,14 @@ r"""
 Harmonics turn with the structure
 =================================
 
-A feature of degree :math:`l` turns under a rotation by the Wigner matrix of that degree. Here we draw the real spherical
-harmonics, and check the rule :math:`Y_l(R\,r) = D_l(R)\,Y_l(r)` that everything in this package rests on.
+A feature of degree :math:`l` turns under a rotation by the Wigner matrix of that degree. Here we draw the
+real spherical harmonics, and check the rule :math:`Y_l(R\,r) = D_l(R)\,Y_l(r)` that everything in this
+package rests on.
 """
 
 # %%
-# Spherical harmonics are polynomials of direction. They stand in the order :math:`m = -l \ldots l`, with z as the
-# polar axis, so degree 1 reads y, z, x.
+# Spherical harmonics are polynomials of direction. They stand in the order :math:`m = -l \ldots l`, with z
+# as the polar axis, so degree 1 reads y, z, x.
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -38,8 +39,8 @@ for l in range(3):
 fig.tight_layout()
 
 # %%
-# Turn a thousand random directions by a random rotation, and compare with the harmonics turned by Wigner matrices. The
-# difference is rounding, for high degrees too.
+# Turn a thousand random directions by a random rotation, and compare with the harmonics turned by Wigner
+# matrices. The difference is rounding, for high degrees too.
 generator = torch.Generator().manual_seed(0)
 r = torch.randn(1000, 3, generator=generator, dtype=torch.float64)
 R = random_rotation(1, generator=generator, dtype=torch.float64)[0]

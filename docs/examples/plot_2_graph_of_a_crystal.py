@@ -2,7 +2,8 @@
 The graph of a crystal
 ======================
 
-A network sees a structure as a graph: each atom and its neighbours within a cutoff, periodic images included.
+A network sees a structure as a graph: each atom and its neighbours within a cutoff, periodic images
+included.
 """
 
 # %%
@@ -20,9 +21,9 @@ graph = neighbour_graph(salt, cutoff=8.0)
 print(f"{salt.formulas()[0]}: {graph.n_atoms} atoms in the cell, {graph.n_edges} directed edges")
 
 # %%
-# An edge knows its centre, its neighbour, and which image of the neighbour it leads to. The vector from centre to neighbour
-# is computed from positions and cell each time it is asked for, so derivatives reach both: that is where forces and stress
-# come from.
+# An edge knows its centre, its neighbour, and which image of the neighbour it leads to. The vector from
+# centre to neighbour is computed from positions and cell each time it is asked for, so derivatives reach
+# both: that is where forces and stress come from.
 r = lengths(graph.vectors)
 unlike = salt.numbers[graph.centre] != salt.numbers[graph.neighbour]
 for distance in r.round(decimals=3).unique():
@@ -31,8 +32,8 @@ for distance in r.round(decimals=3).unique():
     print(f"{distance:6.3f} Å   {int(shell.sum()) // graph.n_atoms:3d} neighbours, {kind}")
 
 # %%
-# A message is weighted by a function that goes to zero at the cutoff with two continuous derivatives, so nothing jumps
-# when an atom crosses it.
+# A message is weighted by a function that goes to zero at the cutoff with two continuous derivatives, so
+# nothing jumps when an atom crosses it.
 distance = torch.linspace(0, 8.5, 400, dtype=torch.float64)
 fig, (top, bottom) = plt.subplots(2, 1, sharex=True, figsize=(7, 4.5), height_ratios=(2, 1))
 top.hist([r[unlike], r[~unlike]], bins=85, range=(0, 8.5), stacked=True, label=["Na–Cl", "Na–Na, Cl–Cl"])
