@@ -114,3 +114,13 @@ def test_a_folder_of_the_same_name_does_not_hide_a_recipe(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").mkdir()  # what the demo itself leaves behind
     assert load_config("demo").name == "demo"
+
+
+def test_a_bare_no_is_the_word_and_not_false(make_config):
+    assert make_config("training.precision=no").training.precision == "no"
+
+
+@pytest.mark.parametrize("override", ["seed=-1", "training.learning_rate=.inf", "encoder={kind: os.path}"])
+def test_values_that_would_fail_later_are_refused_now(make_config, override):
+    with pytest.raises(ValueError, match=r"greater than or equal|finite number|has no Config"):
+        make_config(override)

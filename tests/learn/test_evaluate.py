@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
+from atomscape.atoms.properties import PROPERTIES
+from atomscape.atoms.structures import Structures
+from atomscape.data.card import PropertyRecord
 from atomscape.data.store import Store
-from atomscape.learn.architecture import architecture_of
+from atomscape.learn.architecture import Architecture, HeadRecord, architecture_of
+from atomscape.learn.config import PlugIn
 from atomscape.learn.evaluate import batches_in_order, evaluate, predict
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare
@@ -77,3 +83,24 @@ def test_whose_heads(make_config, toy, toy_crystals):
     model = Model(architecture_of(config, prepare(config).properties))
     with pytest.raises(LookupError, match="heads of its own for third, other; say which are meant for toy"):
         evaluate(model, store)
+
+
+def test_a_stress_label_of_a_molecule_is_no_error_that_is_not_a_number(tmp_path, store_of, toy_structures):
+    crystals, molecules = toy_structures(3, seed=1, periodic=True), toy_structures(2, seed=2)
+    molecules = molecules.with_labels(stress=torch.ones(2, 3, 3, dtype=torch.float64))
+    store = store_of(tmp_path / "mixed", Structures.concatenate([crystals, molecules]))
+    energy = HeadRecord(
+        dataset="shared", predicts=PropertyRecord.of(PROPERTIES["energy"]), head=PlugIn(kind="scalar")
+    )
+    encoder = PlugIn(kind="schnet", channels=4, layers=1, cutoff=3.0)
+    architecture = Architecture(
+        encoder=encoder, heads=(energy,), datasets=("a",), derivatives=("stress",), dtype="float64"
+    )
+    stress = next(m for m in evaluate(Model(architecture), store) if m.property == "stress")
+    assert stress.count == 27
+    assert math.isfinite(stress.mae)
+
+
+def test_only_a_store_has_splits(model, toy_structures):
+    with pytest.raises(ValueError, match="only a store has a split called 'test'"):
+        next(predict(model, toy_structures(2), "test"))

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -257,3 +258,39 @@ def test_two_processes_train_as_one_with_batches_twice_as_large(make_config, tmp
     assert two["steps"] == results.steps
     for metric, other in zip(results.metrics["val"], two["metrics"]["val"], strict=True):
         assert other["mae"] == pytest.approx(metric.mae, rel=0.02)
+
+
+def test_elements_that_train_does_not_have_are_named(make_config, tmp_path, store_of, toy_structures):
+    s = toy_structures(30, seed=8)
+    numbers = torch.where((s.numbers == 8) & (s.structure < 20), 6, s.numbers)
+    store_of(tmp_path / "data", replace(s, numbers=numbers))
+    parts = {"train": list(range(15)), "val": list(range(15, 20)), "test": list(range(20, 30))}
+    split = {"name": "by hand", "dataset": "toy", "seed": 0, "splits": parts}
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    out = io.StringIO()
+    data = (
+        f"{{name: toy, source: {tmp_path / 'data'}, split: {{kind: file, path: {tmp_path / 'split.json'}}}}}"
+    )
+    train(
+        make_config(f"data=[{data}]", "training.epochs=1"),
+        tmp_path / "run",
+        console=Console(file=out, width=200),
+    )
+    assert "structures of test hold elements that train does not: O" in out.getvalue()
+    assert "structures of val" not in out.getvalue()
+
+
+def test_a_validation_loss_that_is_not_a_number_spoils_no_checkpoint(
+    make_config, tmp_path, quiet, monkeypatch
+):
+    original, seen = loop.evaluate_graphs, []
+
+    def evaluating(*given):
+        metrics, terms = original(*given)
+        seen.append(1)
+        return metrics, {k: math.nan if len(seen) == 2 else v for k, v in terms.items()}
+
+    monkeypatch.setattr(loop, "evaluate_graphs", evaluating)
+    with pytest.raises(FloatingPointError, match="validation loss is nan after epoch 2"):
+        train(make_config(), tmp_path / "run", console=quiet)
+    assert read_tensors(tmp_path / "run" / "last.safetensors")[1]["progress"]["epoch"] == 1

@@ -27,7 +27,7 @@ def refuse_unknown(given: dict[str, Any], known: list[str]) -> None:
 class Strict(BaseModel):
     """A model that refuses unknown keys and says which key was probably meant."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -147,12 +147,17 @@ class Training(Strict):
     cache_gigabytes: float = Field(default=2.0, ge=0, description="for neighbour graphs; beyond it, rebuilt")
     tensorboard: bool = False
 
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, given: Any) -> Any:
+        return "no" if given is False else given  # YAML reads a bare no as false
+
 
 class RunConfig(Strict):
     """A training run. Two runs with equal configs on the same machine and data give the same weights."""
 
     name: Name = "run"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     dtype: Literal["float32", "float64"] = "float32"
     data: tuple[Dataset, ...] = Field(min_length=1)
     encoder: PlugIn
@@ -200,6 +205,8 @@ def checked_plug_in(kind: str, plug_in: PlugIn) -> PlugIn:
     """
     try:
         config = find(kind, plug_in.kind).Config
+    except AttributeError:
+        raise ValueError(f"{plug_in.kind!r} is none of the {kind}: it has no Config") from None
     except (LookupError, ImportError) as error:
         raise ValueError(str(error.args[0] if error.args else error)) from None
     refuse_unknown(plug_in.options, list(config.model_fields))

@@ -10,7 +10,7 @@ import torch
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.store import Store
-from atomscape.learn.graphs import GraphSet
+from atomscape.learn.graphs import GraphSet, fully_periodic_stress
 from atomscape.learn.metrics import Errors, Metric
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
@@ -84,7 +84,9 @@ def evaluate(
     whose = _whose(model, store, dataset)
     errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels])
     for structures, predictions in predict(model, store, rows, whose):
-        errors.add(predictions, structures, torch.zeros(len(structures), dtype=torch.int64))
+        errors.add(
+            predictions, fully_periodic_stress(structures), torch.zeros(len(structures), dtype=torch.int64)
+        )
     return errors.metrics()
 
 
@@ -111,7 +113,9 @@ def predict(
 ) -> Iterator[tuple[Structures, dict[str, Tensor]]]:
     """Yield structures and predictions batch by batch, in order, on the CPU."""
     if isinstance(rows, str):
-        rows = store.split(rows) if isinstance(store, Store) else None
+        if not isinstance(store, Store):
+            raise ValueError(f"only a store has a split called {rows!r}; give structure numbers")
+        rows = store.split(rows)
     counts = np.asarray(store.counts)
     chosen = np.arange(len(store)) if rows is None else np.asarray(rows, dtype=np.int64)
     device = next(model.parameters()).device

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,7 @@ from atomscape.data.splits import composition_group_split, index_file_split, ran
 from atomscape.data.store import Store
 from atomscape.find import suggest
 from atomscape.learn.config import CompositionSplit, Dataset, FileSplit, RandomSplit, RunConfig
-from atomscape.learn.graphs import GraphSet, with_labels_of
+from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.shapes import Tensor
 
 PARTS = ("train", "val", "test")
@@ -67,7 +66,7 @@ def prepare(config: RunConfig) -> Prepared:
             with_labels_of(stores[d.name][rows[d.name][part]], properties, _wanted(config, d.name))
             for d in config.data
         ]
-        structures[part] = _fully_periodic_stress(Structures.concatenate(parts))
+        structures[part] = fully_periodic_stress(Structures.concatenate(parts))
         dataset[part] = torch.repeat_interleave(
             torch.arange(len(parts)), torch.tensor([len(p) for p in parts])
         )
@@ -152,13 +151,6 @@ def _wanted(config: RunConfig, dataset: str) -> set[str]:
     return {o.property for o in config.objectives if o.dataset in ("all", dataset)}
 
 
-def _fully_periodic_stress(s: Structures) -> Structures:
-    """Stress needs a volume: labels on structures not periodic in three directions count as unknown."""
-    if "stress" not in s.labels:
-        return s
-    return s.with_labels(stress=torch.where(s.pbc.all(1).view(-1, 1, 1), s.labels["stress"], torch.nan))
-
-
 def _check_labels(config: RunConfig, prepared: Prepared) -> None:
     names = [d.name for d in config.data]
     for o in config.objectives:
@@ -186,9 +178,3 @@ def known_values(prepared: Prepared, part: str, name: str, dataset: int | None) 
         per_atom = prepared.properties[name].per == "atom"
         known = known & (mine[prepared.structures[part].structure] if per_atom else mine)
     return int(known.sum())
-
-
-def indices_of(prepared: Prepared, part: str, dataset: int | None) -> Sequence[int] | Tensor:
-    """Numbers, within a part, of the structures of one dataset (or all)."""
-    chosen = prepared.dataset[part]
-    return torch.arange(len(chosen)) if dataset is None else (chosen == dataset).nonzero().squeeze(1)

@@ -28,6 +28,7 @@ def start_table(
         *_columns(prepared),
         _labels(config, prepared, fitted),
         *_references(fitted),
+        *_unseen(prepared),
         _model(config, graphs, model),
     )
 
@@ -71,6 +72,26 @@ def _references(fitted: list[Fitted]) -> list[Text]:
         if f.references:
             e0 = "  ".join(f"{s} {e:.6g}" for s, e in f.as_dict()["references"].items())
             lines.append(Text(f"{f.property.name} per element, {f.dataset} ({f.property.unit}): {e0}"))
+    return lines
+
+
+def _unseen(prepared: Prepared) -> list[Text]:
+    """Elements of val or test that no training structure has: nothing was learned about them."""
+    from ase.data import chemical_symbols
+
+    lines, seen = [], prepared.structures["train"].numbers.unique()
+    for part in ("val", "test"):
+        s = prepared.structures[part]
+        new = ~torch.isin(s.numbers, seen)
+        if bool(new.any()):
+            names = ", ".join(chemical_symbols[z] for z in s.numbers[new].unique().tolist())
+            n = len(s.structure[new].unique())
+            lines.append(
+                Text(
+                    f"note: {n:,} structures of {part} hold elements that train does not: {names}; "
+                    "nothing was learned about them"
+                )
+            )
     return lines
 
 

@@ -36,7 +36,7 @@ from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums, total_loss
 from atomscape.learn.prepare import PARTS, Prepared, prepare
 from atomscape.learn.report import end_table, start_table
-from atomscape.learn.results import Results, finish
+from atomscape.learn.results import Results, commit, finish
 from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data
 from atomscape.learn.schedule import warm_up_cosine
 from atomscape.learn.state import TrainingState
@@ -95,8 +95,8 @@ def train(
     """
     folder = Path(folder)
     keep_freed_memory()
-    with deterministic(config.training.threads, config.seed) as generator:
-        accelerator = _accelerator(config)
+    with deterministic(config.training.threads, config.seed):
+        accelerator, source = _accelerator(config), commit()
         console = (console or Console()) if accelerator.is_main_process else Console(quiet=True)
         prepared = prepare(config)
         architecture = architecture_of(config, prepared.properties)
@@ -108,16 +108,16 @@ def train(
             part: prepared.graphs(part, cutoff, config.training.cache_gigabytes * 3e8) for part in PARTS
         }
         architecture = _measured(architecture, graphs["train"])
-        run = _set_up(
-            config, folder, prepared, architecture, graphs, accelerator, generator, Display(console)
-        )
+        run = _set_up(config, folder, prepared, architecture, graphs, accelerator, Display(console))
         console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
         if not _loop(run):
             run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
             run.display.line(f"Continue with: atomscape train {folder} --resume")
             return None
         accelerator.wait_for_everyone()
-        results = finish(config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress)
+        results = finish(
+            config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress, source
+        )
         console.print(end_table(results))
         return results
 
@@ -129,7 +129,6 @@ def _set_up(
     architecture: Architecture,
     graphs: dict[str, GraphSet],
     accelerator: Accelerator,
-    generator: torch.Generator,
     display: Display,
 ) -> Run:
     """Build everything; a training state that lies in the folder is taken up."""
@@ -141,7 +140,7 @@ def _set_up(
         model.parameters(), lr=t.learning_rate, betas=t.betas, weight_decay=t.weight_decay, foreach=False
     )
     wrapped, optimiser = accelerator.prepare(model, optimiser)
-    state = TrainingState(model, optimiser, Average(model, t.ema), generator, scaler=accelerator.scaler)
+    state = TrainingState(model, optimiser, Average(model, t.ema), scaler=accelerator.scaler)
     if (folder / LAST).is_file():
         refuse_other_data(folder / LAST, prepared.fingerprints)
         state.load(folder / LAST)
@@ -261,6 +260,11 @@ def _end_epoch(run: Run) -> None:
     with run.state.average.inside(run.model):
         metrics, terms = evaluate_graphs(run.model, run.graphs["val"], run.terms)
         loss = sum(t.weight * terms[t.name] for t in run.terms)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the validation loss is {loss} after epoch {p.epoch}; lower training.learning_rate "
+                f"(now {t.learning_rate}). Checkpoints in {run.folder} are from before."
+            )
         better = p.best is None or loss < p.best
         p.without_improvement = 0 if better else p.without_improvement + 1
         if better:
