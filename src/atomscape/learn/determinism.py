@@ -15,11 +15,11 @@ _fill: Any = torch.utils.deterministic
 
 
 @contextmanager
-def deterministic(threads: int, seed: int) -> Iterator[torch.Generator]:
-    """Deterministic algorithms, a fixed number of threads, a seeded generator.
+def deterministic(threads: int, seed: int) -> Iterator[None]:
+    """Deterministic algorithms, a fixed number of threads, torch's generator seeded.
 
-    Dropout and weight initialisation draw from torch's global generator, which is seeded here and restored
-    after. On a GPU the few operations without a deterministic form are allowed.
+    Weight initialisation and dropout draw from that generator; it is restored after. On a GPU the few
+    operations without a deterministic form are allowed.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
@@ -31,7 +31,7 @@ def deterministic(threads: int, seed: int) -> Iterator[torch.Generator]:
         torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
         _fill.fill_uninitialized_memory = False  # a debugging aid that costs time
         try:
-            yield torch.Generator().manual_seed(seed)
+            yield
         finally:
             torch.set_num_threads(before[0])
             torch.use_deterministic_algorithms(before[1], warn_only=warn_only)

@@ -63,8 +63,12 @@ def finish(
     model: Model,
     fitted: list[Fitted],
     progress: Progress,
+    source: str | None,
 ) -> Results:
-    """Evaluate the best model on every part, beside the baselines, and write ``results.json``."""
+    """Evaluate the best model on every part, beside the baselines, and write ``results.json``.
+
+    ``source`` is the commit the run was started (or last resumed) from.
+    """
     best = load_model(folder / BEST, next(model.parameters()).device)
     results = Results(
         name=config.name,
@@ -84,7 +88,7 @@ def finish(
         fingerprints=prepared.fingerprints,
         versions={"atomscape": __version__, "python": platform.python_version()}
         | {p: version(p) for p in PACKAGES},
-        commit=commit(),
+        commit=source,
         machine=f"{platform.machine()} {platform.system()}",
         config=_settings(config),
     )
@@ -105,7 +109,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
 
 def commit() -> str | None:
     """Commit of the source tree this package runs from, with ``+`` if it was edited; None outside git."""
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]
     try:
         head = subprocess.run(
             ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10

@@ -38,7 +38,6 @@ class TrainingState:
     model: nn.Module
     optimiser: torch.optim.Optimizer
     average: Average
-    generator: torch.Generator
     progress: Progress = field(default_factory=Progress)
     scaler: Any = None
 
@@ -48,7 +47,6 @@ class TrainingState:
         tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
         tensors |= _optimiser_tensors(self.optimiser)
         tensors["random.torch"] = torch.get_rng_state()
-        tensors["random.run"] = self.generator.get_state()
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
         header = {
@@ -70,7 +68,6 @@ class TrainingState:
             self.average.values[name].copy_(value)
         _restore_optimiser(self.optimiser, tensors)
         torch.set_rng_state(tensors["random.torch"])
-        self.generator.set_state(tensors["random.run"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
         if self.scaler is not None and header["scaler"]:
