@@ -83,3 +83,9 @@ def test_a_head_that_does_not_fit(make_config, tmp_path, quiet):
     config = make_config("objectives=[{property: charges, head: {kind: scalar}}]")
     with pytest.raises(ValueError, match="head 'scalar' gives one scalar per structure"):
         train(config, tmp_path / "run", console=quiet)
+
+
+def test_an_extensive_property_is_not_averaged(make_config, tmp_path, quiet):
+    config = make_config("objectives=[{property: energy, head: {kind: scalar, pooling: mean}}]")
+    with pytest.raises(ValueError, match="energy is extensive .* Use pooling: sum"):
+        train(config, tmp_path / "run", console=quiet)

@@ -1,5 +1,8 @@
 """Layers: labels of blocks, equivariance of mixing and gating, species from the periodic table."""
 
+from hashlib import sha256
+from importlib import resources
+
 import pytest
 import torch
 
@@ -92,3 +95,9 @@ def test_a_graph_that_ends_before_the_encoder_does_is_refused(name):
         encoder(neighbour_graph(pair, 2.5))
     wide, exact = encoder(neighbour_graph(pair, 4.0)), encoder(neighbour_graph(pair, 3.0))
     torch.testing.assert_close(wide.scalars, exact.scalars)
+
+
+def test_the_element_table_is_the_one_that_models_were_trained_with():
+    """Saved models hold weights, not this table: a change of it needs a new version of the format."""
+    table = resources.files("atomscape.nn").joinpath("elements.csv").read_bytes()
+    assert sha256(table).hexdigest() == "b0be3875fd051fb42fc51b42e64ca9d689f1de5c85c98d7aea767cf59247e430"

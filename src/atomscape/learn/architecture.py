@@ -61,6 +61,7 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
                 )
             derivatives.append(p.name)
             continue
+        refuse_averages(o, p)
         record = PropertyRecord.of(p)
         dataset = "shared" if o.dataset == "all" else o.dataset
         heads.append(HeadRecord(dataset=dataset, predicts=record, head=o.head or default_head(o, p)))
@@ -72,6 +73,16 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
         derivatives=tuple(dict.fromkeys(derivatives)),
         dtype=config.dtype,
     )
+
+
+def refuse_averages(objective: Objective, property: Property) -> None:
+    """Raise ``ValueError`` where an extensive property, whose references are sums, is to be averaged."""
+    pooling = objective.head.options.get("pooling") if objective.head else None
+    if property.extensive and pooling in ("mean", "attention"):
+        raise ValueError(
+            f"{property.name} is extensive (it adds up over atoms); pooling {pooling!r} would average it. "
+            "Use pooling: sum, or leave it out"
+        )
 
 
 def default_head(objective: Objective, property: Property) -> PlugIn:

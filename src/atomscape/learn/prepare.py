@@ -39,7 +39,8 @@ class Prepared:
         for name, store in self.stores.items():
             digest = hashlib.sha256(store.fingerprint.encode())
             for part in PARTS:
-                digest.update(np.ascontiguousarray(self.rows[name][part], dtype="<i8").tobytes())
+                rows = np.ascontiguousarray(self.rows[name][part], dtype="<i8")
+                digest.update(len(rows).to_bytes(8, "little") + rows.tobytes())
             prints[name] = digest.hexdigest()
         return prints
 
