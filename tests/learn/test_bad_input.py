@@ -87,5 +87,5 @@ def test_a_head_that_does_not_fit(make_config, tmp_path, quiet):
 
 def test_an_extensive_property_is_not_averaged(make_config, tmp_path, quiet):
     config = make_config("objectives=[{property: energy, head: {kind: scalar, pooling: mean}}]")
-    with pytest.raises(ValueError, match="energy is extensive .* Use pooling: sum"):
+    with pytest.raises(ValueError, match=r"energy is extensive .* Use pooling: sum"):
         train(config, tmp_path / "run", console=quiet)
