@@ -104,6 +104,13 @@ def test_umap_of_few_points():
         Umap.fit(x[:7])
 
 
+def test_umap_ignores_features_that_are_noise(fitted):
+    x = fitted[0][::4].astype(np.float32)
+    noise = 1e-12 * np.random.default_rng(0).normal(size=x.shape).astype(np.float32)
+    assert Umap.fit(np.concatenate([x, noise], 1)).points.shape == x.shape
+    assert np.isfinite(Umap.fit(np.ones((20, 3))).places).all()
+
+
 def test_umap_missing_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ImportError, match=r"pip install 'atomscape\[map\]'"):

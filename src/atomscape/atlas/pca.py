@@ -43,7 +43,7 @@ class Pca:
         if n < 2:
             raise ValueError(f"principal components need at least 2 structures; given {n}")
         mean, scale = _moments(features)
-        rank = min(n - 1, int((scale > 0).sum()))
+        rank = _rank(n, scale)
         if not 1 <= dimensions <= max(rank, 2):
             raise ValueError(
                 f"{dimensions} components asked of {n} structures with {rank} features that vary"
@@ -78,6 +78,15 @@ class Pca:
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything needed to build the projection again."""
         return {k: getattr(self, k) for k in ("mean", "scale", "components", "explained")}
+
+
+def varying_dimensions(features: Float[np.ndarray, "structures features"]) -> int:
+    """Most components that can be asked for: features that vary, and one less than structures."""
+    return _rank(len(features), _moments(features)[1])
+
+
+def _rank(n: int, scale: np.ndarray) -> int:
+    return min(n - 1, int((scale > 0).sum()))
 
 
 def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atomscape.atlas.pca import Pca
+from atomscape.atlas.pca import Pca, varying_dimensions
 from atomscape.shapes import Float
 
 DIMENSIONS_BEFORE = 50
@@ -52,9 +52,7 @@ class Umap:
         n = len(features)
         if n < MIN_POINTS:
             raise ValueError(f"UMAP needs at least {MIN_POINTS} structures; given {n}. PCA works from 2 on")
-        pca = Pca.fit(
-            features, min(DIMENSIONS_BEFORE, max(2, min(n - 1, features.shape[1], _varying(features))))
-        )
+        pca = Pca.fit(features, max(2, min(DIMENSIONS_BEFORE, varying_dimensions(features))))
         points = pca.transform(features).astype(np.float32)
         reducer = _umap()(
             n_neighbors=min(neighbours, n - 1),
@@ -102,7 +100,3 @@ def _umap():
             "UMAP needs the package umap-learn: pip install 'atomscape[map]'; projection 'pca' works without"
         ) from error
     return UMAP
-
-
-def _varying(features: np.ndarray) -> int:
-    return int((features.max(0) > features.min(0)).sum())
