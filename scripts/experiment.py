@@ -7,7 +7,6 @@ at its end its ``results.json`` is copied beside the config (as ``results-seedN.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -34,17 +33,8 @@ def main() -> int:
         return 1
     if not given.overrides:
         filed = "results.json" if given.seed == 0 else f"results-seed{given.seed}.json"
-        write_atomic(folder / filed, portable((out / "results.json").read_text(encoding="utf-8")))
+        write_atomic(folder / filed, (out / "results.json").read_bytes())
     return 0
-
-
-def portable(results: str) -> bytes:
-    """Results with the paths of split files relative to the repository."""
-    content = json.loads(results)
-    for data in content["config"]["data"]:
-        if "path" in data["split"]:
-            data["split"]["path"] = Path(data["split"]["path"]).resolve().relative_to(ROOT).as_posix()
-    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 if __name__ == "__main__":
