@@ -1,7 +1,7 @@
 """Write ``src/atomscape/nn/elements.csv``: what the periodic table says about each element.
 
 Columns: atomic number, symbol, period, group (lanthanides and actinides 3), electrons in the s, p, d and f
-shells outside the noble-gas core (empty beyond lawrencium), covalent radius in Å (Cordero et al. 2008, through
+shells outside the noble-gas core (empty beyond lawrencium), covalent radius in Å (Cordero et al. 2008, in
 ASE), Pauling electronegativity (CRC Handbook, through pymatgen; empty where none is defined).
 
 Run: ``python scripts/make_elements.py`` (needs pymatgen).
