@@ -191,6 +191,43 @@ def test_columns_can_be_named_and_have_units():
     assert "× 0.0433641" in str(told)
 
 
+def test_a_stated_unit_is_used():
+    image = bulk("Cu")
+    image.info |= {"REF_energy": -2.0, "energy_unit": "kcal/mol", "stress": np.eye(3), "stress_unit": "GPa"}
+    found = from_ase(image).labels
+    assert float(found["energy"]) == pytest.approx(-2 * 0.0433641, rel=1e-5)
+    assert float(found["stress"][0, 0, 0]) == pytest.approx(GPA)
+    image.info["stress_unit"] = "eV/A^3"
+    assert float(from_ase(image).labels["stress"][0, 0, 0]) == 1.0
+    image.info["stress_unit"] = "furlong"
+    with pytest.raises(ValueError, match="furlong"):
+        from_ase(image)
+    other = bulk("Cu")
+    other.info |= {"REF_energy": -2.0, "energy_unit": "eV"}
+    with pytest.raises(
+        ValueError, match=r"energy_unit \(info\) states the unit of 'energy' in 2 structures of 2, as"
+    ):
+        from_ase([image, other])
+
+
+def test_columns_of_a_database_row():
+    """``row.toatoms(add_additional_information=True)`` keeps them one level down."""
+    image = molecule("H2O")
+    data = {
+        "energy": np.array([-3.0]),
+        "forces": np.ones((3, 3)),
+        "modes": np.ones((3, 2)),
+        "cell_of": np.ones(3),
+    }
+    image.info |= {"unique_id": "abc", "key_value_pairs": {"gap": 1.5, "method": "pbe"}, "data": data}
+    found = from_ase(image)
+    assert found.labels["energy"].tolist() == [-3]
+    assert found.labels["gap"].tolist() == [1.5]
+    assert found.labels["forces"].shape == (3, 3)
+    assert found.runs_over_atoms("modes")
+    assert not found.runs_over_atoms("cell_of")
+
+
 def test_a_column_or_property_that_is_not_there():
     image = molecule("H2O")
     image.info["dft_enrgy"] = -1.0

@@ -184,3 +184,25 @@ def test_elements_met_once():
     numbers = batch.numbers.clone()
     numbers[0] = 16
     assert "elements of one structure only: S" in str(describe(replace(batch, numbers=numbers, labels={})))
+
+
+def test_units_that_cannot_be():
+    batch = sound()
+    batch = batch.with_labels(forces=0.5 * batch.labels["forces"])
+    assert describe(batch).findings == ()
+    assert "energy unit" in kinds(batch.with_labels(energy=1e3 * batch.labels["energy"]))
+    assert "force unit" in kinds(batch.with_labels(forces=23.06 * batch.labels["forces"]))
+
+
+def test_zero_forces_are_right_where_symmetry_says_so():
+    def still(structures: Structures) -> Structures:
+        return structures.with_labels(forces=torch.zeros_like(structures.positions))
+
+    assert kinds(still(cases.rocksalt())) == kinds(still(cases.fcc())) == []
+    assert kinds(still(cases.rattled_rocksalt())) == ["sentinel"]
+
+
+def test_flags_are_no_sentinels():
+    batch = sound()
+    flags = (torch.arange(60) % 3 > 0).double()
+    assert kinds(batch.with_labels(metal=flags)) == []

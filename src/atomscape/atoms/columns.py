@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from ase import Atoms
 
+from atomscape.atoms.properties import property_named
 from atomscape.atoms.stresses import holds_virials, stress_of
 
 Place = Literal["info", "arrays", "calculator"]
@@ -17,8 +18,11 @@ Place = Literal["info", "arrays", "calculator"]
 Row = dict[tuple[Place, str], object]
 """The columns of one structure: place and key → value."""
 
-ID_KEYS = ("id", "ids", "name", "uid", "structure_id", "material_id", "identifier")
+ID_KEYS = ("id", "ids", "name", "uid", "structure_id", "material_id", "identifier", "sid")
 """Keys of ``info`` that name a structure."""
+
+NESTED = ("key_value_pairs", "data")
+"""Entries of ``info`` that hold columns themselves, as ASE's databases give them."""
 
 BOOKKEEPING = frozenset(
     ("numbers", "positions", "tags", "momenta", "masses", "initial_magmoms", "initial_charges")
@@ -30,7 +34,8 @@ BOOKKEEPING = frozenset(
 class Column:
     """What was seen of one column: how often it is known, numbers or not, of which kinds and shapes.
 
-    ``stresses`` are its values as stresses, by number of the structure, where they could be such.
+    ``texts`` are some of its values if they are text; ``stresses`` its values as stresses, by number of the
+    structure, where they could be such.
     """
 
     place: Place
@@ -38,6 +43,7 @@ class Column:
     known: int = 0
     kinds: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
     numeric: bool = True
+    texts: set[str] = field(default_factory=set)
     stresses: dict[int, np.ndarray] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -51,6 +57,8 @@ class Column:
         array = np.asarray(value, dtype=None if numbers else object)
         if array.dtype.kind not in "biuf":
             self.numeric = False
+            if isinstance(value, str) and len(self.texts) < 9:
+                self.texts.add(value)
             return
         per_atom = self.place == "arrays" or (self.place == "calculator" and array.shape[:1] == (len(image),))
         self.kinds.add(("atom", array.shape[1:]) if per_atom else ("structure", array.shape))
@@ -59,13 +67,29 @@ class Column:
 
 
 def columns_of(image: Atoms) -> Row:
-    """All columns of one structure; results of a calculator count only if they are of this very structure."""
-    row: Row = {("info", key): value for key, value in image.info.items()}
-    row |= {("arrays", key): value for key, value in image.arrays.items() if key not in BOOKKEEPING}
+    """All columns of one structure; results of a calculator count only if they are of this very structure.
+
+    What a row of an ASE database holds besides (``key_value_pairs``, ``data``) counts as info, or as an array
+    if it has a row per atom of vectors or of what the vocabulary keeps per atom.
+    """
+    row: Row = {("arrays", key): value for key, value in image.arrays.items() if key not in BOOKKEEPING}
+    for key, value in image.info.items():
+        if key in NESTED and isinstance(value, Mapping):
+            row |= {(_place_of(name, v, len(image)), name): v for name, v in value.items()}
+        else:
+            row["info", key] = value
     results = getattr(image.calc, "results", None)
     if results and _same(image, getattr(image.calc, "atoms", None)):
         row |= {("calculator", key): value for key, value in results.items()}
     return row
+
+
+def _place_of(key: str, value: object, n_atoms: int) -> Place:
+    shape = np.shape(value) if isinstance(value, np.ndarray | list) else ()
+    if shape[:1] != (n_atoms,):
+        return "info"
+    known = property_named(key)
+    return "arrays" if (known.per == "atom" if known else len(shape) > 1) else "info"
 
 
 def _same(image: Atoms, other: Atoms | None) -> bool:

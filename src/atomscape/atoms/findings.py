@@ -17,15 +17,19 @@ from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.atoms.validate import check
+from atomscape.units import HARTREE
 
 SENTINELS = (-9999.0, -999.0, -99.0, 999.0, 9999.0, 99999.0)
 CLOSEST = 0.5  # Å
 CLOSEST_RATIO = 0.5  # of the sum of covalent radii
 STRETCHED_RATIO = 1.6  # 1.89 if Bohr were read as Å
 LARGE_FORCE = 50.0  # eV/Å
+TYPICAL_FORCE = 10.0  # eV/Å
 NET_FORCE = 0.05  # eV/Å
 OUTLIER = 5.0  # eV/atom beside the composition's share, and 30 times the median deviation
 VOLUMES = (3.0, 150.0)  # Å³ per atom
+REACH = 5.0  # Å, of the neighbours that decide whether symmetry forbids a force
+UNEVEN = 0.05  # Å
 SAMPLE = 4000
 _CHUNK = 512
 
@@ -67,6 +71,7 @@ def all_findings(structures: Structures, properties: Mapping[str, Property]) -> 
         _rare_elements,
         _unknown_values,
         _sentinels,
+        _units,
         _energies_per_atom,
         _energy_outliers,
         _forces,
@@ -97,7 +102,7 @@ def _close_atoms(s: Structures, labels: Labels, properties: Mapping[str, Propert
         text = f"atoms closer than half the sum of their covalent radii, down to {min(tight.values()):.3g} Å"
         yield _at(tight, "close atoms", text)
     sample = s[np.linspace(0, len(s) - 1, min(len(s), 500)).astype(int)]
-    g = neighbour_graph(sample, 5.0)
+    g = neighbour_graph(sample, REACH)
     z = covalent_radii[sample.numbers.numpy()]
     ratio = g.vectors.norm(dim=1).numpy() / (z[g.centre.numpy()] + z[g.neighbour.numpy()])
     nearest = np.full(sample.n_atoms, np.inf)
@@ -189,11 +194,32 @@ def _sentinels(s: Structures, labels: Labels, properties: Mapping[str, Property]
             if rows.size:
                 yield _at(rows, "sentinel", f"{name} is exactly {value:g}, which often means unknown")
         rows, others = np.flatnonzero(values == 0), np.abs(values[(values != 0) & np.isfinite(values)])
-        if rows.size and others.size > rows.size and np.quantile(others, 0.01) > 0.05 * np.median(others):
+        counted = bool((others == np.rint(others)).all())
+        if (
+            rows.size
+            and others.size > rows.size
+            and not counted
+            and np.quantile(others, 0.01) > 0.2 * np.median(others)
+        ):
             text = (
                 f"{name} is exactly 0 in {rows.size} of {len(values)}, elsewhere at least {others.min():.3g}"
             )
             yield _at(rows, "sentinel", text)
+
+
+def _units(s: Structures, labels: Labels, properties: Mapping[str, Property]) -> Iterator[Finding]:
+    """Energies beyond those of all electrons, 0.7687 Z^(7/3) Hartree (Thomas–Fermi), or such forces."""
+    if "energy" in labels:
+        bound = 1.2 * 0.7687 * HARTREE * s.numbers.double() ** (7 / 3)
+        total = torch.zeros(len(s), dtype=torch.float64).index_add(0, s.structure, bound).numpy()
+        beyond = np.flatnonzero(np.abs(labels["energy"]) > total)
+        if beyond.size > len(s) / 2:
+            text = "energies lie beyond those of all electrons together: they are probably not in eV"
+            yield Finding("energy unit", text)
+    size = np.linalg.norm(labels.get("forces", np.zeros((0, 3))).reshape(-1, 3), axis=1)
+    if np.isfinite(size).any() and (typical := float(np.nanmedian(size))) > TYPICAL_FORCE:
+        text = f"forces are typically {typical:.3g} eV/Å: they are probably in another unit"
+        yield Finding("force unit", text)
 
 
 def _composition(s: Structures) -> tuple[np.ndarray, np.ndarray]:
@@ -273,8 +299,21 @@ def _forces(s: Structures, labels: Labels, properties: Mapping[str, Property]) -
         text = f"forces of {net.size} structures do not add up to zero (up to {largest_net:.3g} eV/Å)"
         yield _at(net, "net force", text)
     zero = np.flatnonzero((scale == 0) & (s.counts.numpy() > 1))
-    if zero.size and zero.size < n / 2:
-        yield _at(zero, "sentinel", f"all forces are exactly 0 in {zero.size} structures of several atoms")
+    zero = zero[_uneven(s[zero])]
+    if zero.size:
+        text = f"all forces are exactly 0 in {zero.size} structures where symmetry does not say so"
+        yield _at(zero, "sentinel", text)
+
+
+def _uneven(s: Structures) -> np.ndarray:
+    """Whether some atom has more neighbours on one side than on the other, so that a force may act on it."""
+    found = np.zeros(len(s), dtype=bool)
+    for start in range(0, len(s), _CHUNK):
+        g = neighbour_graph(s[start : start + _CHUNK], REACH)
+        pull = g.vectors * (1 - g.vectors.square().sum(1, keepdim=True) / REACH**2) ** 2
+        net = torch.zeros_like(g.structures.positions).index_add(0, g.centre, pull)
+        found[start + g.structures.structure[net.norm(dim=1) > UNEVEN].numpy()] = True
+    return found
 
 
 def _stresses(s: Structures, labels: Labels, properties: Mapping[str, Property]) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ mean two things is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -97,7 +98,8 @@ def label_map(
         Property → column, where the conventions do not find it: ``{"energy": "my_energy"}``; a column that
         stands in several places is named as ``"info:energy"``.
     units
-        Property → unit of its column, where it is not the vocabulary's: ``{"stress": "GPa"}``.
+        Property → unit of its column, where it is not the vocabulary's: ``{"stress": "GPa"}``; a file may
+        state it itself, as ``stress_unit=GPa``.
     stress
         Which sign of the stress is positive in the file; tension, as in ASE, where nothing is said.
 
@@ -106,7 +108,8 @@ def label_map(
     LookupError
         ``keys`` or ``units`` name a column or a property that does not exist.
     ValueError
-        Stresses and virials contradict each other, or the stress is too large to be in eV/Å³.
+        Stresses and virials contradict each other, the stress is too large to be in eV/Å³, or a stated unit
+        is none of the property's.
     """
     keys, units = dict(keys or {}), dict(units or {})
     n, columns = columns_in(images)
@@ -119,6 +122,7 @@ def label_map(
         if candidates:
             chosen[name] = candidates[0]
             ignored |= {str(c): f"{candidates[0]} is used for {name}" for c in candidates[1:]}
+    units |= {name: u for name, c in chosen.items() if name not in units and (u := _stated(name, c, columns))}
     labels = [_label(name, c, units.get(name), stress) for name, c in chosen.items()]
     if "stress" in chosen and stress is None and "stress" not in units:
         candidates = [chosen["stress"], *_candidates("stress", columns)]
@@ -172,6 +176,22 @@ def _candidates(name: str, columns: Mapping[tuple[Place, str], Column]) -> list[
     return [columns[w] for w in wanted if w in columns and columns[w].numeric]
 
 
+def _stated(name: str, column: Column, columns: Mapping[tuple[Place, str], Column]) -> str | None:
+    """Unit that the structures state themselves, as ``energy_unit=eV``; ``A`` is read as ångström."""
+    keys = [f"{k}_{word}" for k in (column.key, name) for word in ("unit", "units")]
+    found = next(
+        (columns["info", k] for k in keys if ("info", k) in columns and columns["info", k].texts), None
+    )
+    if found is None:
+        return None
+    if len(found.texts) > 1 or found.known < column.known:
+        raise ValueError(
+            f"{found} states the unit of {name!r} in {found.known} structures of {column.known}, as "
+            f"{sorted(found.texts)}; one unit for all is needed, or say it: units={{{name!r}: 'unit'}}"
+        )
+    return re.sub(r"\bA\b", "Å", next(iter(found.texts)))
+
+
 def _label(name: str, column: Column, unit: str | None, stress: str | None) -> Label:
     prop = PROPERTIES.get(name) or _free_property(name, column)
     virial = name == "stress" and holds_virials(column.key)
@@ -187,7 +207,9 @@ def _free(column: Column) -> Label | str:
         per = PROPERTIES[column.key].per
         return f"{column.key} belongs to {per}s, not where it stands"
     if not column.numeric:
-        return "" if column.key == "config_type" else "not numbers"
+        return (
+            "" if column.key == "config_type" or column.key.endswith(("_unit", "_units")) else "not numbers"
+        )
     if len(column.kinds) != 1:
         return f"its shape differs between structures: {sorted(shape for _, shape in column.kinds)[:4]}"
     return _label(column.key, column, None, None)
