@@ -43,9 +43,11 @@ def start_browser() -> Iterator[Callable]:
 class OpenPage:
     """A page in the browser with what it asked of the network and wrote to the console."""
 
-    def __init__(self, browser, path: Path, state: str = "", **context) -> None:
+    def __init__(self, browser, path: Path, state: str = "", before: str = "", **context) -> None:
         self.context = browser.new_context(viewport=SIZE, accept_downloads=True, **context)
         self.page = self.context.new_page()
+        if before:
+            self.page.add_init_script(before)
         self.requests: list[str] = []
         self.problems: list[str] = []
         self.page.on("request", lambda r: self.requests.append(r.url))
@@ -93,10 +95,11 @@ class OpenPage:
 
 @pytest.fixture
 def open_page(start_browser) -> Iterator[Callable[..., OpenPage]]:
-    """``open_page(path, state="", flags=(), **context)`` opens a page and closes it after the test."""
+    """``open_page(path, state="", webgl=False, before=script)`` opens a page and closes it after the test."""
     opened: list[OpenPage] = []
 
-    def open_(path: Path, state: str = "", flags: Sequence[str] = (), **context) -> OpenPage:
+    def open_(path: Path, state: str = "", webgl: bool = False, **context) -> OpenPage:
+        flags = () if webgl else ("--disable-3d-apis",)
         opened.append(OpenPage(start_browser(*flags), path, state, **context))
         return opened[-1]
 
@@ -167,6 +170,12 @@ def build_map(n: int, seed: int = 0) -> MapData:
 def make_map() -> Callable[..., MapData]:
     """``make_map(n, seed=0)`` makes a map of ``n`` structures."""
     return build_map
+
+
+@pytest.fixture(scope="session")
+def structures_of() -> Callable[[Sequence[Atoms]], Structures]:
+    """``structures_of(atoms)`` makes a batch from ASE atoms."""
+    return batch
 
 
 @pytest.fixture(scope="session")

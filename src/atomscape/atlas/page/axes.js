@@ -8,11 +8,15 @@ export const MARGIN = { left: 58, right: 14, top: 14, bottom: 46 };
 
 /** Ticks that are in sight: {x: {step, ticks}, y: …}. */
 export function ticksOf(view, width, height) {
-  const [x0, y0] = toMap(view, width, height, 0, height), [x1, y1] = toMap(view, width, height, width, 0);
+  const [x0, y0] = toMap(view, width, height, 0, height),
+    [x1, y1] = toMap(view, width, height, width, 0);
   const x = niceTicks(x0, x1, Math.max(3, width / 120));
   const y = niceTicks(y0, y1, Math.max(3, height / 120));
   const step = Math.max(x.step, y.step);
-  return { x: { step, ticks: niceTicks(x0, x1, (x1 - x0) / step).ticks }, y: { step, ticks: niceTicks(y0, y1, (y1 - y0) / step).ticks } };
+  return {
+    x: { step, ticks: niceTicks(x0, x1, (x1 - x0) / step).ticks },
+    y: { step, ticks: niceTicks(y0, y1, (y1 - y0) / step).ticks },
+  };
 }
 
 /** Draw frame, ticks and labels. The plot is width × height, its corner at (left, top). */

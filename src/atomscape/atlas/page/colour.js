@@ -8,21 +8,26 @@ const ANCHORS = {
   plasma: "0d0887 46039f 7201a8 9c179e bd3786 d8576b ed7953 fb9f3a fdca26 f0f921",
   "blue–red": "2166ac 4a8fc4 84b6d8 bcd7e8 ecebea f3cdbb e69c80 ce6150 a81f33",
 };
-// Eight colours and a grey, found by maximising the least OKLab distance of any two under normal vision and full
-// protanopia, deuteranopia and tritanopia (Machado et al. 2009): 0.11 on light and 0.10 on dark ground.
+// Eight colours and a grey, found by maximising the least OKLab distance of any two under normal vision and
+// full protanopia, deuteranopia and tritanopia (Machado et al. 2009): 0.11 on light and 0.10 on dark ground.
 const CATEGORIES = {
   light: "2166c4 ee8a20 8dcf96 a62032 daa4f8 a77136 5587fd 443c80 9aa0a8",
   dark: "5aa5f0 f59a3a 5ddda3 d23d4d edbcfa a552d6 d4f942 93feca 8a919c",
 };
-const END = { light: [0, 0.96], dark: [0.1, 1] };  // the part of a map that stands out from the ground
+const END = { light: [0, 0.96], dark: [0.1, 1] }; // the part of a map that stands out from the ground
 /** Colour number of points whose value is not known. */
 export const UNKNOWN = 255;
-const LEVELS = 254;  // numbers 0 … 254 are values
+const LEVELS = 254; // numbers 0 … 254 are values
 /** Categories with a colour of their own; this number stands for all others. */
 export const MOST_CATEGORIES = 8;
 
 export const PALETTES = Object.keys(ANCHORS);
-export const SCALES = [["linear", "Linear"], ["clipped", "Linear, 1–99 %"], ["log", "Logarithmic"], ["rank", "By rank"]];
+export const SCALES = [
+  ["linear", "Linear"],
+  ["clipped", "Linear, 1–99 %"],
+  ["log", "Logarithmic"],
+  ["rank", "By rank"],
+];
 
 const toLinear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
 const toGamma = (c) => (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055);
@@ -38,8 +43,11 @@ export function toOklab(rgb) {
   const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
   const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
   const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
-  return [0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
-    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s, 0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s];
+  return [
+    0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+    0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+  ];
 }
 
 /** OKLab → sRGB (0…255, rounded and cut to the range). */
@@ -47,16 +55,18 @@ export function fromOklab([L, a, b]) {
   const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;
   const s = (L - 0.0894841775 * a - 1.291485548 * b) ** 3;
-  return [4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+  return [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
     -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
-    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s]
-    .map((c) => Math.round(255 * Math.min(1, Math.max(0, toGamma(Math.max(0, c))))));
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ].map((c) => Math.round(255 * Math.min(1, Math.max(0, toGamma(Math.max(0, c))))));
 }
 
 /** Colour of a map at t in 0…1, as [r, g, b]. */
 export function mapColour(name, t) {
   const anchors = ANCHORS[name].split(" ").map((h) => toOklab(fromHex(h)));
-  const at = Math.min(1, Math.max(0, t)) * (anchors.length - 1), i = Math.min(anchors.length - 2, Math.floor(at));
+  const at = Math.min(1, Math.max(0, t)) * (anchors.length - 1),
+    i = Math.min(anchors.length - 2, Math.floor(at));
   return fromOklab(anchors[i].map((v, k) => v + (anchors[i + 1][k] - v) * (at - i)));
 }
 
@@ -70,19 +80,28 @@ export function mapTable(name, dark, unknown) {
 /** Colours of categories, the last that of unknown ones. */
 export function categoryTable(dark, unknown) {
   const palette = CATEGORIES[dark ? "dark" : "light"].split(" ").map(fromHex);
-  return Array.from({ length: 256 }, (_, i) => (i === UNKNOWN ? unknown : palette[Math.min(i, MOST_CATEGORIES)]));
+  return Array.from({ length: 256 }, (_, i) =>
+    i === UNKNOWN ? unknown : palette[Math.min(i, MOST_CATEGORIES)],
+  );
 }
 
-/** Which categories get a colour of their own: the most frequent. Returns rows for the legend and colour numbers. */
+/** The most frequent categories get a colour of their own. Returns rows for the legend and colour numbers. */
 export function rankCategories(table, codes) {
   const counts = new Uint32Array(table.length);
   for (let i = 0; i < codes.length; i++) counts[codes[i]]++;
-  const order = [...table.keys()].filter((c) => counts[c] && table[c] !== "").sort((a, b) => counts[b] - counts[a]);
+  const order = [...table.keys()]
+    .filter((c) => counts[c] && table[c] !== "")
+    .sort((a, b) => counts[b] - counts[a]);
   const own = Math.min(order.length, MOST_CATEGORIES);
   const numbers = new Uint8Array(table.length).fill(UNKNOWN);
-  order.forEach((code, k) => { numbers[code] = Math.min(k, own); });
-  const rows = order.slice(0, own).map((code, k) => ({ text: table[code], number: k, codes: [code], count: counts[code] }));
-  const sum = (list) => list.reduce((a, c) => a + counts[c], 0), rest = order.slice(own);
+  order.forEach((code, k) => {
+    numbers[code] = Math.min(k, own);
+  });
+  const rows = order
+    .slice(0, own)
+    .map((code, k) => ({ text: table[code], number: k, codes: [code], count: counts[code] }));
+  const sum = (list) => list.reduce((a, c) => a + counts[c], 0),
+    rest = order.slice(own);
   if (rest.length) rows.push({ text: `${rest.length} others`, number: own, codes: rest, count: sum(rest) });
   const missing = [...table.keys()].filter((c) => table[c] === "" && counts[c]);
   if (missing.length) rows.push({ text: "unknown", number: UNKNOWN, codes: missing, count: sum(missing) });
@@ -93,16 +112,21 @@ export function rankCategories(table, codes) {
 export function quantiles(values) {
   const finite = Float64Array.from(values).filter(Number.isFinite).sort();
   if (finite.length <= 20001) return finite;
-  return Float64Array.from({ length: 20001 }, (_, i) => finite[Math.round(i * (finite.length - 1) / 20000)]);
+  return Float64Array.from(
+    { length: 20001 },
+    (_, i) => finite[Math.round((i * (finite.length - 1)) / 20000)],
+  );
 }
 
 /** The scale to begin with: cut at 1 and 99 % where a few far values would leave the others one colour. */
 export function usualScale(sorted) {
   const at = (p) => sorted[Math.round(p * (sorted.length - 1))];
-  return sorted.length > 20 && at(1) - at(0) > 4 * (at(0.99) - at(0.01)) && at(0.99) > at(0.01) ? "clipped" : "linear";
+  return sorted.length > 20 && at(1) - at(0) > 4 * (at(0.99) - at(0.01)) && at(0.99) > at(0.01)
+    ? "clipped"
+    : "linear";
 }
 
-/** A scale: value → 0…1 (outside where cut), back, and its ticks. `sorted` are quantiles of the values. */
+/** A scale: value → 0…1 (outside where cut), back, and ticks. `sorted` are quantiles of the values. */
 export function makeScale(kind, sorted) {
   const at = (p) => sorted[Math.round(p * (sorted.length - 1))];
   if (!sorted.length) return { kind, low: 0, high: 1, to: () => NaN, from: () => NaN, ticks: [], step: 1 };
@@ -110,33 +134,67 @@ export function makeScale(kind, sorted) {
   const positive = sorted.find((v) => v > 0);
   if (kind === "log" && positive !== undefined) return logScale(positive, at(1));
   const [low, high] = kind === "clipped" ? [at(0.01), at(0.99)] : [at(0), at(1)];
-  const width = high - low || 1, { ticks, step } = niceTicks(low, high, 5);
-  return { kind, low, high, ticks, step, cutLow: low > at(0), cutHigh: high < at(1),
-    to: (v) => (high > low ? (v - low) / width : 0.5), from: (t) => low + t * width };
+  const width = high - low || 1,
+    { ticks, step } = niceTicks(low, high, 5);
+  return {
+    kind,
+    low,
+    high,
+    ticks,
+    step,
+    cutLow: low > at(0),
+    cutHigh: high < at(1),
+    to: (v) => (high > low ? (v - low) / width : 0.5),
+    from: (t) => low + t * width,
+  };
 }
 
 function logScale(low, high) {
-  const a = Math.log10(low), width = Math.log10(high) - a || 1;
-  return { kind: "log", low, high, ticks: logTicks(low, high), step: 0,
-    to: (v) => (v > 0 ? (high > low ? (Math.log10(v) - a) / width : 0.5) : NaN), from: (t) => 10 ** (a + t * width) };
+  const a = Math.log10(low),
+    width = Math.log10(high) - a || 1;
+  return {
+    kind: "log",
+    low,
+    high,
+    ticks: logTicks(low, high),
+    step: 0,
+    to: (v) => (v > 0 ? (high > low ? (Math.log10(v) - a) / width : 0.5) : NaN),
+    from: (t) => 10 ** (a + t * width),
+  };
 }
 
 function rankScale(sorted) {
-  const last = sorted.length - 1, at = (t) => sorted[Math.round(t * last)];
+  const last = sorted.length - 1,
+    at = (t) => sorted[Math.round(t * last)];
   const rank = (v) => {
-    let a = 0, b = last;
-    while (a < b) { const m = (a + b) >> 1; if (sorted[m] < v) a = m + 1; else b = m; }
+    let a = 0,
+      b = last;
+    while (a < b) {
+      const m = (a + b) >> 1;
+      if (sorted[m] < v) a = m + 1;
+      else b = m;
+    }
     return last ? a / last : 0.5;
   };
-  return { kind: "rank", low: sorted[0], high: sorted[last], ticks: [0, 0.25, 0.5, 0.75, 1].map(at), step: 0,
-    places: [0, 0.25, 0.5, 0.75, 1], to: (v) => (Number.isFinite(v) ? rank(v) : NaN), from: at };
+  return {
+    kind: "rank",
+    low: sorted[0],
+    high: sorted[last],
+    ticks: [0, 0.25, 0.5, 0.75, 1].map(at),
+    step: 0,
+    places: [0, 0.25, 0.5, 0.75, 1],
+    to: (v) => (Number.isFinite(v) ? rank(v) : NaN),
+    from: at,
+  };
 }
 
 /** Colour number of each value. */
 export function colourNumbers(values, scale) {
-  const numbers = new Uint8Array(values.length), { to } = scale;
+  const numbers = new Uint8Array(values.length),
+    { to } = scale;
   for (let i = 0; i < values.length; i++) {
-    const v = values[i], t = v === v ? to(v) : NaN;
+    const v = values[i],
+      t = v === v ? to(v) : NaN;
     numbers[i] = t === t ? (t <= 0 ? 0 : t >= 1 ? LEVELS : (t * LEVELS + 0.5) | 0) : UNKNOWN;
   }
   return numbers;
@@ -144,7 +202,7 @@ export function colourNumbers(values, scale) {
 
 /** [r, g, b] → the 32-bit number of an opaque pixel (little-endian RGBA). */
 export function pixel([r, g, b]) {
-  return (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
 
 /** Mix two [r, g, b] colours. */

@@ -4,15 +4,35 @@ import { unpack } from "./pack.js";
 /** Everything but the structures, which are read when the first is looked at. */
 export async function openData(manifest) {
   const read = (blob) => unpack(blob.id, blob.dtype);
-  const [ids, formulaTable, formulaCodes, datasetCodes] = await Promise.all([manifest.ids, manifest.formulas.table,
-    manifest.formulas.codes, manifest.dataset.codes].map(read));
-  const projections = await Promise.all(manifest.projections.map(async ({ name, xy }) => (
-    { name, xy: await read(xy), ...notesOf(name, manifest.notes) })));
+  const [ids, formulaTable, formulaCodes, datasetCodes] = await Promise.all(
+    [manifest.ids, manifest.formulas.table, manifest.formulas.codes, manifest.dataset.codes].map(read),
+  );
+  const projections = await Promise.all(
+    manifest.projections.map(async ({ name, xy }) => ({
+      name,
+      xy: await read(xy),
+      ...notesOf(name, manifest.notes),
+    })),
+  );
   const columns = await Promise.all(manifest.columns.map((column) => readColumn(column, read)));
-  const dataset = { name: "dataset", unit: "", kind: "category", table: manifest.dataset.table, codes: datasetCodes };
+  const dataset = {
+    name: "dataset",
+    unit: "",
+    kind: "category",
+    table: manifest.dataset.table,
+    codes: datasetCodes,
+  };
   return {
-    n: manifest.n, title: manifest.title, notes: manifest.notes, provenance: manifest.provenance,
-    elements: manifest.elements, ids, formulaTable, formulaCodes, projections, dataset,
+    n: manifest.n,
+    title: manifest.title,
+    notes: manifest.notes,
+    provenance: manifest.provenance,
+    elements: manifest.elements,
+    ids,
+    formulaTable,
+    formulaCodes,
+    projections,
+    dataset,
     columns: new Map([dataset, ...columns].map((c) => [c.name, c])),
     structures: structureReader(manifest.structures, manifest.n, read),
     formula: (i) => formulaTable[formulaCodes[i]],
@@ -31,20 +51,34 @@ export function notesOf(name, notes) {
     const note = notes.find(([label]) => label === `${name} ${k}`);
     return note ? `${name} ${k} (${note[1]})` : `${name} ${k}`;
   });
-  const words = (label) => label.split(/\s+/).filter((w) => w !== name).join(" ");
-  const figures = notes.filter(([label]) => label.split(/\s+/).includes(name) && !/^[12]$/.test(words(label)))
+  const words = (label) =>
+    label
+      .split(/\s+/)
+      .filter((w) => w !== name)
+      .join(" ");
+  const figures = notes
+    .filter(([label]) => label.split(/\s+/).includes(name) && !/^[12]$/.test(words(label)))
     .map(([label, value]) => [words(label), value]);
   return { axes, figures };
 }
 
 /** Reader of structures: `load()` once, then `has(i)` and `get(i)`. */
 function structureReader(manifest, n, read) {
-  if (!manifest) return { count: 0, of: n, load: async () => {}, has: () => false, get: () => null, cells: () => 0 };
-  let loading = null, arrays = null;
-  const load = () => (loading ??= readStructures(manifest, n, read).then((a) => { arrays = a; }));
+  if (!manifest) {
+    return { count: 0, of: n, load: async () => {}, ready: () => true, has: () => false, get: () => null };
+  }
+  let loading = null,
+    arrays = null;
+  const load = () =>
+    (loading ??= readStructures(manifest, n, read).then((a) => {
+      arrays = a;
+    }));
   const slot = (i) => arrays.slots[i] - 1;
   return {
-    count: manifest.count, of: manifest.of, load, ready: () => arrays !== null,
+    count: manifest.count,
+    of: manifest.of,
+    load,
+    ready: () => arrays !== null,
     has: (i) => arrays !== null && slot(i) >= 0,
     get: (i) => (arrays !== null && slot(i) >= 0 ? structureAt(arrays, slot(i), manifest.step) : null),
   };
@@ -54,9 +88,11 @@ async function readStructures(manifest, n, read) {
   const names = ["counts", "numbers", "positions", "periodic", "cells"];
   const arrays = Object.fromEntries(await Promise.all(names.map(async (k) => [k, await read(manifest[k])])));
   const rows = manifest.rows ? await read(manifest.rows) : null;
-  const slots = new Uint32Array(n), m = manifest.count;
+  const slots = new Uint32Array(n),
+    m = manifest.count;
   for (let k = 0; k < m; k++) slots[rows ? rows[k] : k] = k + 1;
-  const first = new Uint32Array(m + 1), cell = new Uint32Array(m + 1);
+  const first = new Uint32Array(m + 1),
+    cell = new Uint32Array(m + 1);
   for (let k = 0; k < m; k++) {
     first[k + 1] = first[k] + arrays.counts[k];
     cell[k + 1] = cell[k] + (arrays.periodic[k] ? 1 : 0);
@@ -65,7 +101,10 @@ async function readStructures(manifest, n, read) {
 }
 
 function structureAt({ first, cell, numbers, positions, periodic, cells }, k, step) {
-  const a = first[k], b = first[k + 1], c = 9 * cell[k], pbc = periodic[k];
+  const a = first[k],
+    b = first[k + 1],
+    c = 9 * cell[k],
+    pbc = periodic[k];
   return {
     numbers: numbers.subarray(a, b),
     positions: Float64Array.from(positions.subarray(3 * a, 3 * b), (v) => v * step),

@@ -18,23 +18,47 @@ export function save(blob, name) {
 /** Table (RFC 4180): id, formula, dataset and every property; unknown values are empty. */
 export function csv(rows, data) {
   const columns = [...data.columns.values()].filter((c) => c !== data.dataset);
-  const head = ["id", "formula", "dataset", ...columns.map((c) => (c.unit ? `${c.name} (${c.unit})` : c.name))];
-  const line = (i) => [data.ids[i], data.formula(i), data.datasetOf(i), ...columns.map((c) => plainValue(c, i))];
-  return [head.map(quoted).join(",") + "\r\n", ...Array.from(rows, (i) => line(i).map(quoted).join(",") + "\r\n")];
+  const head = [
+    "id",
+    "formula",
+    "dataset",
+    ...columns.map((c) => (c.unit ? `${c.name} (${c.unit})` : c.name)),
+  ];
+  const line = (i) => [
+    data.ids[i],
+    data.formula(i),
+    data.datasetOf(i),
+    ...columns.map((c) => plainValue(c, i)),
+  ];
+  return [
+    head.map(quoted).join(",") + "\r\n",
+    ...Array.from(rows, (i) => line(i).map(quoted).join(",") + "\r\n"),
+  ];
 }
 
 /** JSON list of ids. */
 export function json(rows, data) {
-  return [JSON.stringify(Array.from(rows, (i) => data.ids[i]), null, 1)];
+  return [
+    JSON.stringify(
+      Array.from(rows, (i) => data.ids[i]),
+      null,
+      1,
+    ),
+  ];
 }
 
 /** Extended XYZ of the rows whose structures are in the file, as ASE reads it. */
 export function extxyz(rows, data) {
-  return Array.from(rows).filter((i) => data.structures.has(i)).map((i) => frame(i, data));
+  return Array.from(rows)
+    .filter((i) => data.structures.has(i))
+    .map((i) => frame(i, data));
 }
 
-const WRITERS = { csv: { write: csv, type: "text/csv" }, json: { write: json, type: "application/json" },
-  extxyz: { write: extxyz, type: "text/plain" } };
+const WRITERS = {
+  csv: { write: csv, type: "text/csv" },
+  json: { write: json, type: "application/json" },
+  extxyz: { write: extxyz, type: "text/plain" },
+};
 
 function plainValue(column, i) {
   if (column.kind === "category") return column.table[column.codes[i]];
@@ -55,10 +79,15 @@ function frame(i, data) {
   const { numbers, positions, cell, pbc } = data.structures.get(i);
   const info = [];
   if (cell) info.push(`Lattice="${cell.flat().join(" ")}"`);
-  info.push("Properties=species:S:1:pos:R:3", `id=${infoText(data.ids[i])}`, `dataset=${infoText(data.datasetOf(i))}`);
+  info.push(
+    "Properties=species:S:1:pos:R:3",
+    `id=${infoText(data.ids[i])}`,
+    `dataset=${infoText(data.datasetOf(i))}`,
+  );
   for (const column of data.columns.values()) {
     const text = column === data.dataset ? "" : plainValue(column, i);
-    if (text !== "") info.push(`${column.name.replace(/[^\w-]/g, "_")}=${column.kind === "number" ? text : infoText(text)}`);
+    if (text !== "")
+      info.push(`${column.name.replace(/[^\w-]/g, "_")}=${column.kind === "number" ? text : infoText(text)}`);
   }
   info.push(`pbc="${pbc.map((p) => (p ? "T" : "F")).join(" ")}"`);
   const place = (k) => Array.from(positions.subarray(3 * k, 3 * k + 3), (v) => v.toFixed(4)).join(" ");

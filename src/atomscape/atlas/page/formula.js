@@ -9,7 +9,10 @@ export function parseFormula(text, known) {
     const match = token.exec(text);
     if (!match) return null;
     const [whole, symbol, number, open, times] = match;
-    if (open) { stack.push(new Map()); continue; }
+    if (open) {
+      stack.push(new Map());
+      continue;
+    }
     if (symbol && !known.has(symbol)) return null;
     if (!symbol && stack.length < 2) return null;
     const group = symbol ? new Map([[symbol, 1]]) : stack.pop();
@@ -22,7 +25,10 @@ export function parseFormula(text, known) {
 
 /** Name of a composition that does not depend on the order of elements: "O2Si1". */
 export function compositionKey(counts) {
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([s, n]) => s + n).join("");
+  return [...counts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([s, n]) => s + n)
+    .join("");
 }
 
 /** The same of its smallest whole-number multiple: Si3O6 → "O2Si1". */
@@ -34,7 +40,8 @@ export function reducedKey(counts) {
 /** A formula with its numbers set low, as a piece of the page. */
 export function formulaNode(text) {
   const node = el("span", { class: "formula" });
-  for (const part of text.split(/(\d+)/)) if (part) node.append(/^\d+$/.test(part) ? el("sub", {}, part) : part);
+  for (const part of text.split(/(\d+)/))
+    if (part) node.append(/^\d+$/.test(part) ? el("sub", {}, part) : part);
   return node;
 }
 

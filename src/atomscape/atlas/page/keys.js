@@ -6,7 +6,8 @@ const MODES = ["points", "density", "both"];
 /** Listen to keys anywhere but in fields and dialogs. */
 export function listenToKeys({ data, state, map, searchBox, openAbout, onFocus }) {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, dialog[open]")) return;
+    if (event.ctrlKey || event.metaKey || event.target.closest?.("input, select, textarea, dialog[open]"))
+      return;
     const arrow = ARROWS[event.key];
     if (arrow) {
       event.preventDefault();
@@ -15,10 +16,18 @@ export function listenToKeys({ data, state, map, searchBox, openAbout, onFocus }
       return;
     }
     const act = {
-      "/": () => searchBox.focus(), Escape: () => letGo(state, map), l: () => state.set({ tool: "lasso" }), v: () => state.set({ tool: "pan" }),
-      "+": () => map.zoom(1.5), "=": () => map.zoom(1.5), "-": () => map.zoom(1 / 1.5), 0: () => map.setView(null),
-      d: () => state.set({ mode: MODES[(MODES.indexOf(state.mode) + 1) % 3] }), p: () => nextProjection(data, state),
-      t: () => state.set({ theme: state.theme === "dark" ? "light" : "dark" }), "?": openAbout,
+      "/": () => searchBox.focus(),
+      Escape: () => letGo(state, map),
+      l: () => state.set({ tool: "lasso" }),
+      v: () => state.set({ tool: "pan" }),
+      "+": () => map.zoom(1.5),
+      "=": () => map.zoom(1.5),
+      "-": () => map.zoom(1 / 1.5),
+      0: () => map.setView(null),
+      d: () => state.set({ mode: MODES[(MODES.indexOf(state.mode) + 1) % 3] }),
+      p: () => nextProjection(data, state),
+      t: () => state.set({ theme: state.theme === "dark" ? "light" : "dark" }),
+      "?": openAbout,
     }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
     event.preventDefault();
@@ -41,14 +50,22 @@ function nextProjection(data, state) {
 
 // The next structure in a direction: near, and not far off to the side.
 function step([dx, dy], state, map, onFocus) {
-  const { xy } = map.projection(), scale = map.view().scale, i0 = state.focus;
-  let best = -1, least = Infinity;
+  const { xy } = map.projection(),
+    scale = map.view().scale,
+    i0 = state.focus;
+  let best = -1,
+    least = Infinity;
   for (let i = 0; i < xy.length / 2; i++) {
-    const x = (xy[2 * i] - xy[2 * i0]) * scale, y = (xy[2 * i0 + 1] - xy[2 * i + 1]) * scale;
-    const along = x * dx + y * dy, across = Math.abs(x * dy) + Math.abs(y * dx);
+    const x = (xy[2 * i] - xy[2 * i0]) * scale,
+      y = (xy[2 * i0 + 1] - xy[2 * i + 1]) * scale;
+    const along = x * dx + y * dy,
+      across = Math.abs(x * dy) + Math.abs(y * dx);
     if (along < 2 || across > along || !map.visible(i)) continue;
     const cost = along + 2 * across;
-    if (cost < least) { least = cost; best = i; }
+    if (cost < least) {
+      least = cost;
+      best = i;
+    }
   }
   if (best >= 0) onFocus(best);
 }

@@ -4,7 +4,8 @@
 export function inside(polygon, x, y) {
   let odd = false;
   for (let i = 0, j = polygon.length - 2; i < polygon.length; j = i, i += 2) {
-    const yi = polygon[i + 1], yj = polygon[j + 1];
+    const yi = polygon[i + 1],
+      yj = polygon[j + 1];
     if (yi > y !== yj > y && x < ((polygon[j] - polygon[i]) * (y - yi)) / (yj - yi) + polygon[i]) odd = !odd;
   }
   return odd;
@@ -12,7 +13,8 @@ export function inside(polygon, x, y) {
 
 /** Mask of the points inside; `visible(i)` leaves points out. */
 export function lassoMask(polygon, xy, visible) {
-  const n = xy.length / 2, mask = new Uint8Array(n);
+  const n = xy.length / 2,
+    mask = new Uint8Array(n);
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let k = 0; k < polygon.length; k += 2) {
     x0 = Math.min(x0, polygon[k]);
@@ -21,7 +23,8 @@ export function lassoMask(polygon, xy, visible) {
     y1 = Math.max(y1, polygon[k + 1]);
   }
   for (let i = 0, k = 0; i < n; i++, k += 2) {
-    const x = xy[k], y = xy[k + 1];
+    const x = xy[k],
+      y = xy[k + 1];
     if (x >= x0 && x <= x1 && y >= y0 && y <= y1 && visible(i) && inside(polygon, x, y)) mask[i] = 1;
   }
   return mask;

@@ -7,8 +7,11 @@ export function shuffled(n) {
   for (let i = 0; i < n; i++) order[i] = i;
   let seed = 0x9e3779b9;
   for (let i = n - 1; i > 0; i--) {
-    seed ^= seed << 13; seed ^= seed >>> 17; seed ^= seed << 5;
-    const j = (seed >>> 0) % (i + 1), keep = order[i];
+    seed ^= seed << 13;
+    seed ^= seed >>> 17;
+    seed ^= seed << 5;
+    const j = (seed >>> 0) % (i + 1),
+      keep = order[i];
     order[i] = order[j];
     order[j] = keep;
   }
@@ -19,22 +22,33 @@ export function shuffled(n) {
 export const PALE = 256;
 
 /**
- * Points to draw. `low[number]` marks colours that lie below, `hidden[dataset]` leaves points out, `chosen` (mask or null) makes all others pale.
- * Returns {n, order, tint}; order[k] is the k-th point drawn.
+ * Points to draw. `low[number]` marks colours that lie below, `hidden[dataset]` leaves points out, `chosen`
+ * (mask or null) makes all others pale. Returns {n, order, tint}; order[k] is the k-th point drawn.
  */
 export function arrange(base, numbers, low, datasets, hidden, chosen) {
-  const n = base.length, levels = new Uint8Array(n), starts = [0, 0, 0, 0];
+  const n = base.length,
+    levels = new Uint8Array(n),
+    starts = [0, 0, 0, 0];
   for (let i = 0; i < n; i++) {
-    if (hidden[datasets[i]]) { levels[i] = 9; continue; }
+    if (hidden[datasets[i]]) {
+      levels[i] = 9;
+      continue;
+    }
     const level = (chosen && chosen[i] ? 2 : 0) + (low[numbers[i]] ? 0 : 1);
     levels[i] = level;
     starts[level]++;
   }
-  for (let level = 0, sum = 0; level < 4; level++) { const c = starts[level]; starts[level] = sum; sum += c; }
+  for (let level = 0, sum = 0; level < 4; level++) {
+    const c = starts[level];
+    starts[level] = sum;
+    sum += c;
+  }
   const total = levels.reduce((a, l) => a + (l < 4 ? 1 : 0), 0);
-  const order = new Int32Array(total), tint = new Uint16Array(total);
+  const order = new Int32Array(total),
+    tint = new Uint16Array(total);
   for (let k = 0; k < n; k++) {
-    const i = base[k], level = levels[i];
+    const i = base[k],
+      level = levels[i];
     if (level === 9) continue;
     const at = starts[level]++;
     order[at] = i;
@@ -45,7 +59,9 @@ export function arrange(base, numbers, low, datasets, hidden, chosen) {
 
 /** Coordinates in drawing order. */
 export function gather(layer, xy) {
-  const { n, order } = layer, x = new Float32Array(n), y = new Float32Array(n);
+  const { n, order } = layer,
+    x = new Float32Array(n),
+    y = new Float32Array(n);
   for (let k = 0; k < n; k++) {
     const i = 2 * order[k];
     x[k] = xy[i];

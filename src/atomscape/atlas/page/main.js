@@ -22,19 +22,42 @@ const $ = (id) => document.getElementById(id);
 /** The state to begin with. */
 function firstState(data, colour) {
   return makeState({
-    projection: data.projections[0].name, colour, scale: "linear", palette: "viridis", mode: "points", size: 1, tool: "pan",
-    theme: systemTheme(), themeChosen: false, hidden: new Uint8Array(data.dataset.table.length), selection: null, hits: null,
-    hover: -1, cursor: null, focus: -1, query: "", loaded: false,
+    projection: data.projections[0].name,
+    colour,
+    scale: "linear",
+    palette: "viridis",
+    mode: "points",
+    size: 1,
+    tool: "pan",
+    theme: systemTheme(),
+    themeChosen: false,
+    hidden: new Uint8Array(data.dataset.table.length),
+    selection: null,
+    hits: null,
+    hover: -1,
+    cursor: null,
+    focus: -1,
+    query: "",
+    loaded: false,
   });
 }
 
 function makeThemes(state) {
   let theme = null;
-  const apply = () => { document.documentElement.dataset.theme = state.theme; theme = readTheme(); };
+  const apply = () => {
+    document.documentElement.dataset.theme = state.theme;
+    theme = readTheme();
+  };
   apply();
-  state.on(["theme"], (_, changed) => { state.themeChosen ||= changed.includes("theme"); apply(); });
+  state.on(["theme"], (_, changed) => {
+    state.themeChosen ||= changed.includes("theme");
+    apply();
+  });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    if (!state.themeChosen) { state.set({ theme: systemTheme() }); state.themeChosen = false; }
+    if (!state.themeChosen) {
+      state.set({ theme: systemTheme() });
+      state.themeChosen = false;
+    }
   });
   return () => theme;
 }
@@ -47,33 +70,53 @@ function makeColours(data, state, theme) {
 
 function keepHash(state, map, data) {
   let timer = 0;
-  const write = () => { clearTimeout(timer); timer = setTimeout(() => history.replaceState(null, "", `#${writeHash(state, map, data)}`), 250); };
-  state.on(["projection", "colour", "scale", "palette", "mode", "size", "theme", "hidden", "focus", "query"], write);
+  const write = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => history.replaceState(null, "", `#${writeHash(state, map, data)}`), 250);
+  };
+  state.on(
+    ["projection", "colour", "scale", "palette", "mode", "size", "theme", "hidden", "focus", "query"],
+    write,
+  );
   return write;
+}
+
+/** Somebody typed another address: begin anew from it. */
+function followHash() {
+  window.addEventListener("hashchange", () => location.reload());
 }
 
 /** Say aloud what is in focus. */
 function speak(data, state, colouring) {
   state.on(["focus"], () => {
-    const i = state.focus, { column } = colouring();
-    $("spoken").textContent = i < 0 ? "" : `${data.formula(i)}, ${data.ids[i]}, ${column.name} ${valueText(column, i)}`;
+    const i = state.focus,
+      { column } = colouring();
+    $("spoken").textContent =
+      i < 0 ? "" : `${data.formula(i)}, ${data.ids[i]}, ${column.name} ${valueText(column, i)}`;
   });
 }
 
 async function start() {
   const manifest = JSON.parse($("manifest").textContent);
-  const data = await openData(manifest), state = firstState(data, manifest.colour);
+  const data = await openData(manifest),
+    state = firstState(data, manifest.colour);
   const asked = readHash(location.hash, data);
   Object.assign(state, asked.changes);
-  const theme = makeThemes(state), colouring = makeColours(data, state, theme);
+  const theme = makeThemes(state),
+    colouring = makeColours(data, state, theme);
   const scales = colouring.scalesOf(colouring().column).map(([kind]) => kind);
-  if (!asked.changes.scale || !scales.includes(state.scale)) state.scale = colouring.usual(colouring().column);
-  const scenes = makeScenes(data), parts = { data, state, theme, colouring, scenes };
+  if (!asked.changes.scale || !scales.includes(state.scale))
+    state.scale = colouring.usual(colouring().column);
+  const scenes = makeScenes(data),
+    parts = { data, state, theme, colouring, scenes };
   let writeLater = () => {};
   const map = new PointMap($("plot"), { ...parts, onView: () => writeLater() });
   if (asked.view) map.views.set(state.projection, asked.view);
   writeLater = keepHash(state, map, data);
-  map.overlay.setAttribute("aria-label", `Map of ${subtitle(data)}. Arrow keys move it, plus and minus zoom, slash searches.`);
+  map.overlay.setAttribute(
+    "aria-label",
+    `Map of ${subtitle(data)}. Arrow keys move it, plus and minus zoom, slash searches.`,
+  );
   map.overlay.setAttribute("role", "application");
   assemble({ ...parts, map, css }, asked);
   $("loading").remove();
@@ -84,8 +127,13 @@ async function start() {
 
 function assemble(parts, asked) {
   const { data, state, map, theme, colouring } = parts;
-  const onFocus = (i) => { state.set({ focus: i }); map.reveal(i); };
-  const onLocate = () => { if (state.focus >= 0) map.reveal(state.focus); };
+  const onFocus = (i) => {
+    state.set({ focus: i });
+    map.reveal(i);
+  };
+  const onLocate = () => {
+    if (state.focus >= 0) map.reveal(state.focus);
+  };
   $("subtitle").textContent = subtitle(data);
   makeToolbar($("toolbar"), parts);
   makeDatasets($("datasets"), parts);
@@ -96,12 +144,15 @@ function assemble(parts, asked) {
   makeHoverCard($("hover-card"), parts);
   const searchBox = makeSearchBox($("search"), { ...parts, onFocus, onZoom: (rows) => map.zoomTo(rows) });
   const openAbout = makeAbout($("about"), data);
-  const onPicture = () => drawPicture(map, colouring(), colourCard.bars(), data.title, theme()).toBlob((blob) => save(blob, "map.png"));
+  const onPicture = () =>
+    drawPicture(map, colouring(), colourCard.bars(), data.title, theme()).toBlob((blob) =>
+      save(blob, "map.png"),
+    );
   makeActions($("actions"), { state, onPicture, onAbout: openAbout });
   listenToKeys({ data, state, map, searchBox, openAbout, onFocus });
   speak(data, state, colouring);
+  followHash();
   if (asked.changes.query) searchBox.run(asked.changes.query);
-  viewer.start();
   window.atomscape = { modules, data, state, map, viewer, colouring, selection, scenes: parts.scenes };
 }
 

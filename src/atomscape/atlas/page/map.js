@@ -2,7 +2,7 @@
 import { MARGIN, drawAxes } from "./axes.js";
 import { pixelTable } from "./colouring.js";
 import { el, sharpContext } from "./dom.js";
-import { listen } from "./gestures.js";
+import { Gestures } from "./gestures.js";
 import { glide } from "./glide.js";
 import { combine, lassoMask } from "./lasso.js";
 import { arrange, gather, shuffled } from "./layers.js";
@@ -12,15 +12,17 @@ import { drawPlot, pointRadius } from "./plot.js";
 import { makeSurface, show } from "./raster.js";
 import { boundsOf, fitView, panBy, toMap, toScreen, zoomAt } from "./view.js";
 
-const REST = 130;    // ms without movement until the picture is drawn in full
-const REACH = 9;     // CSS pixels around the cursor in which a point is found
+const REST = 130; // ms without movement until the picture is drawn in full
+const REACH = 9; // CSS pixels around the cursor in which a point is found
 
-/** The map in `box`. `theme()` and `colouring()` give what is in force, `onView` hears that the view moved. */
+/** The map in `box`. `theme()` and `colouring()` give what is in force, `onView` hears of a new view. */
 export class PointMap {
   constructor(box, { data, state, theme, colouring, onView }) {
     Object.assign(this, { box, data, state, theme, colouring, onView });
     Object.assign(this, { width: 1, height: 1, ratio: 1, drawMs: 0, lasso: null, polygon: null });
-    [this.points, this.frame, this.overlay] = ["points", "frame", "overlay"].map((name) => el("canvas", { class: name }));
+    [this.points, this.frame, this.overlay] = ["points", "frame", "overlay"].map((name) =>
+      el("canvas", { class: name }),
+    );
     this.overlay.tabIndex = 0;
     box.append(this.points, this.frame, this.overlay);
     this.base = shuffled(data.n);
@@ -74,7 +76,8 @@ export class PointMap {
 
   /** Show the given rows with some room around. */
   zoomTo(rows) {
-    const { xy } = this.projection(), chosen = new Float32Array(2 * rows.length);
+    const { xy } = this.projection(),
+      chosen = new Float32Array(2 * rows.length);
     rows.forEach((i, k) => chosen.set([xy[2 * i], xy[2 * i + 1]], 2 * k));
     const view = fitView(boundsOf(chosen), this.width, this.height, Math.min(this.width, this.height) * 0.2);
     this.setView({ ...view, scale: Math.min(view.scale, 40 * this.fitted().scale) });
@@ -82,9 +85,11 @@ export class PointMap {
 
   /** Bring a point into sight, moving the view no further than needed. */
   reveal(i) {
-    const [x, y] = this.place(i), edge = 40;
+    const [x, y] = this.place(i),
+      edge = 40;
     const over = (v, most) => (v < edge ? edge - v : v > most - edge ? most - edge - v : 0);
-    const dx = over(x, this.width), dy = over(y, this.height);
+    const dx = over(x, this.width),
+      dy = over(y, this.height);
     if (dx || dy) this.pan(dx, dy);
   }
 
@@ -112,16 +117,33 @@ export class PointMap {
 
   currentLayer() {
     const { state, data } = this;
-    const { numbers, low } = this.colouring(), chosen = state.hits ?? state.selection;
-    this.layer ??= gather(arrange(this.base, numbers, low, data.dataset.codes, state.hidden, chosen), this.projection().xy);
+    const { numbers, low } = this.colouring(),
+      chosen = state.hits ?? state.selection;
+    this.layer ??= gather(
+      arrange(this.base, numbers, low, data.dataset.codes, state.hidden, chosen),
+      this.projection().xy,
+    );
     return this.layer;
   }
 
   /** All that drawPlot needs. */
   picture() {
-    const { width, height, ratio, moving } = this, { table } = this.colouring(), theme = this.theme();
-    return { layer: this.currentLayer(), view: this.view(), width, height, ratio, table, colours: pixelTable(table, theme),
-      mode: this.state.mode, radius: this.radius(), moving, theme };
+    const { width, height, ratio, moving } = this,
+      { table } = this.colouring(),
+      theme = this.theme();
+    return {
+      layer: this.currentLayer(),
+      view: this.view(),
+      width,
+      height,
+      ratio,
+      table,
+      colours: pixelTable(table, theme),
+      mode: this.state.mode,
+      radius: this.radius(),
+      moving,
+      theme,
+    };
   }
 
   renew() {
@@ -139,7 +161,8 @@ export class PointMap {
     this.wanted = "";
     if (!this.surface || this.stopGlide) return;
     if (what === "points") {
-      const start = performance.now(), draft = drawPlot(this.surface, this.picture());
+      const start = performance.now(),
+        draft = drawPlot(this.surface, this.picture());
       show(this.surface, this.points.getContext("2d"));
       this.drawMs = performance.now() - start;
       if (draft) this.settleLater();
@@ -150,22 +173,37 @@ export class PointMap {
 
   settleLater() {
     clearTimeout(this.rest);
-    this.rest = setTimeout(() => { this.moving = false; this.ask("points"); }, REST);
+    this.rest = setTimeout(() => {
+      this.moving = false;
+      this.ask("points");
+    }, REST);
   }
 
   drawFrame() {
     const context = sharpContext(this.frame, this.box.clientWidth, this.box.clientHeight, this.ratio);
-    drawAxes(context, { left: MARGIN.left, top: MARGIN.top, width: this.width, height: this.height, view: this.view(),
-      labels: this.projection().axes, theme: this.theme() });
+    drawAxes(context, {
+      left: MARGIN.left,
+      top: MARGIN.top,
+      width: this.width,
+      height: this.height,
+      view: this.view(),
+      labels: this.projection().axes,
+      theme: this.theme(),
+    });
   }
 
   drawOverlay() {
-    const context = this.overlay.getContext("2d"), { hover, focus } = this.state, around = Math.max(4.5, this.radius() + 2);
+    const context = this.overlay.getContext("2d"),
+      { hover, focus } = this.state,
+      around = Math.max(4.5, this.radius() + 2);
     const ring = (i, strong) => {
       const [x, y] = this.place(i);
       return { x, y, radius: around + (strong ? 2.5 : 1), strong };
     };
-    const rings = [...(hover >= 0 && hover !== focus ? [ring(hover, false)] : []), ...(focus >= 0 ? [ring(focus, true)] : [])];
+    const rings = [
+      ...(hover >= 0 && hover !== focus ? [ring(hover, false)] : []),
+      ...(focus >= 0 ? [ring(focus, true)] : []),
+    ];
     context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     drawOverlay(context, this.width, this.height, { rings, polygon: null, ...this.lasso }, this.theme());
   }
@@ -186,8 +224,11 @@ export class PointMap {
   }
 
   changeProjection() {
-    const { width, height } = this, old = this.shown, now = this.projection();
-    const from = { xy: old.xy, view: this.view(old) }, to = { xy: now.xy, view: this.view(now) };
+    const { width, height } = this,
+      old = this.shown,
+      now = this.projection();
+    const from = { xy: old.xy, view: this.view(old) },
+      to = { xy: now.xy, view: this.view(now) };
     this.shown = now;
     this.layer = null;
     this.stopGlide?.();
@@ -198,15 +239,27 @@ export class PointMap {
   }
 
   glideBetween(from, to, width, height) {
-    const picture = { ...this.picture(), moving: true, mode: this.state.mode === "density" ? "density" : "points" };
+    const picture = {
+      ...this.picture(),
+      moving: true,
+      mode: this.state.mode === "density" ? "density" : "points",
+    };
     this.overlay.getContext("2d").clearRect(0, 0, width, height);
-    this.stopGlide = glide(picture.layer, from, to, width, height, (layer) => {
-      drawPlot(this.surface, { ...picture, layer }, true);
-      show(this.surface, this.points.getContext("2d"));
-    }, () => {
-      this.stopGlide = null;
-      this.ask("points");
-    });
+    this.stopGlide = glide(
+      picture.layer,
+      from,
+      to,
+      width,
+      height,
+      (layer) => {
+        drawPlot(this.surface, { ...picture, layer }, true);
+        show(this.surface, this.points.getContext("2d"));
+      },
+      () => {
+        this.stopGlide = null;
+        this.ask("points");
+      },
+    );
   }
 
   // What pointers do.
@@ -214,13 +267,14 @@ export class PointMap {
   /** Nearest visible point around a place in the plot, or −1. */
   pick(x, y) {
     if (!this.surface || this.stopGlide) return -1;
-    const { ratio } = this, reach = Math.max(REACH, this.radius() + 2) * ratio;
+    const { ratio } = this,
+      reach = Math.max(REACH, this.radius() + 2) * ratio;
     return pick(this.surface, x * ratio, y * ratio, reach, (i) => this.place(i).map((v) => v * ratio));
   }
 
   listenToPointers() {
     const { state } = this;
-    return listen(this.overlay, () => state.tool, {
+    return new Gestures(this.overlay, () => state.tool, {
       pan: (dx, dy) => this.pan(dx, dy),
       zoom: (x, y, factor) => this.zoom(factor, x, y),
       hover: (x, y) => state.set({ hover: this.pick(x, y), cursor: [x, y] }),
@@ -247,7 +301,11 @@ export class PointMap {
     const polygon = Float64Array.from(pixels);
     for (let k = 0; k < polygon.length; k += 2) polygon.set(this.toMap(pixels[k], pixels[k + 1]), k);
     this.polygon = polygon;
-    const mask = combine(this.state.selection, lassoMask(polygon, this.projection().xy, (i) => this.visible(i)), how);
+    const mask = combine(
+      this.state.selection,
+      lassoMask(polygon, this.projection().xy, (i) => this.visible(i)),
+      how,
+    );
     this.state.set({ selection: mask?.some(Boolean) ? mask : null, hits: null });
   }
 }

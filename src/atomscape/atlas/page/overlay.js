@@ -20,7 +20,10 @@ export function drawOverlay(context, width, height, { rings, polygon, how }, the
 }
 
 function drawRing(context, { x, y, radius, strong }, theme) {
-  for (const [width, colour] of [[strong ? 5 : 3.5, theme.ground], [strong ? 2.5 : 1.5, strong ? theme.accent : theme.ink]]) {
+  for (const [width, colour] of [
+    [strong ? 5 : 3.5, theme.ground],
+    [strong ? 2.5 : 1.5, strong ? theme.accent : theme.ink],
+  ]) {
     context.beginPath();
     context.arc(x, y, radius, 0, 7);
     context.lineWidth = width;

@@ -6,11 +6,17 @@ import { drawLegend } from "./legend.js";
 import { drawPlot } from "./plot.js";
 import { makeSurface } from "./raster.js";
 
-const RATIO = 2, SIDE = 250, TITLE = 46;
+const RATIO = 2,
+  SIDE = 250,
+  TITLE = 46;
 
 /** Draw the picture; returns a canvas. `bars` is the histogram of the legend. */
 export function drawPicture(map, colouring, bars, title, theme) {
-  const { width, height } = map, whole = { width: MARGIN.left + width + MARGIN.right + SIDE, height: TITLE + MARGIN.top + height + MARGIN.bottom };
+  const { width, height } = map,
+    whole = {
+      width: MARGIN.left + width + MARGIN.right + SIDE,
+      height: TITLE + MARGIN.top + height + MARGIN.bottom,
+    };
   const canvas = document.createElement("canvas");
   canvas.width = whole.width * RATIO;
   canvas.height = whole.height * RATIO;
@@ -19,14 +25,27 @@ export function drawPicture(map, colouring, bars, title, theme) {
   context.fillStyle = css(theme.ground);
   context.fillRect(0, 0, whole.width, whole.height);
   context.drawImage(plotImage(map), MARGIN.left, TITLE + MARGIN.top, width, height);
-  drawAxes(context, { left: MARGIN.left, top: TITLE + MARGIN.top, width, height, view: map.view(), labels: map.projection().axes, theme });
+  drawAxes(context, {
+    left: MARGIN.left,
+    top: TITLE + MARGIN.top,
+    width,
+    height,
+    view: map.view(),
+    labels: map.projection().axes,
+    theme,
+  });
   context.fillStyle = css(theme.ink);
   context.textBaseline = "alphabetic";
   context.font = `600 17px ${theme.font}`;
   context.fillText(title, MARGIN.left, 34, whole.width - MARGIN.left - 16);
   context.translate(MARGIN.left + width + MARGIN.right + 14, TITLE + MARGIN.top);
   const end = drawKey(context, colouring, bars, theme);
-  drawFigures(context, [`${count(map.currentLayer().n)} structures`, ...map.projection().figures.map(([a, b]) => `${a} ${b}`)], end + 22, theme);
+  drawFigures(
+    context,
+    [`${count(map.currentLayer().n)} structures`, ...map.projection().figures.map(([a, b]) => `${a} ${b}`)],
+    end + 22,
+    theme,
+  );
   return canvas;
 }
 
@@ -42,7 +61,8 @@ function plotImage(map) {
 
 // Title and colours at (0, 0); returns how far down it reaches.
 function drawKey(context, { column, scale, rows, table }, bars, theme) {
-  const unit = column.unit && column.unit !== "1" ? ` (${column.unit})` : "", width = SIDE - 34;
+  const unit = column.unit && column.unit !== "1" ? ` (${column.unit})` : "",
+    width = SIDE - 34;
   context.fillStyle = css(theme.ink);
   context.font = `600 13px ${theme.font}`;
   context.textAlign = "left";

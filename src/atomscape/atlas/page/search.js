@@ -9,8 +9,12 @@ export function makeIndex(data) {
   const compositions = data.formulaTable.map((text) => {
     const counts = parseFormula(text, symbols) ?? new Map();
     const empty = counts.size === 0;
-    return { counts, exact: empty ? "" : compositionKey(counts), reduced: empty ? "" : reducedKey(counts),
-      n: [...counts.values()].reduce((a, b) => a + b, 0) };
+    return {
+      counts,
+      exact: empty ? "" : compositionKey(counts),
+      reduced: empty ? "" : reducedKey(counts),
+      n: [...counts.values()].reduce((a, b) => a + b, 0),
+    };
   });
   return { symbols, compositions, lowerIds: null };
 }
@@ -21,9 +25,13 @@ export function makeIndex(data) {
  */
 export function search(query, data, index) {
   const terms = splitTerms(query).map((t) => readTerm(t, data, index));
-  const message = terms.map((t) => t.message ?? "").filter(Boolean).join(" ");
+  const message = terms
+    .map((t) => t.message ?? "")
+    .filter(Boolean)
+    .join(" ");
   if (!terms.length || message) return { rows: new Int32Array(0), message };
-  const first = [], later = [];
+  const first = [],
+    later = [];
   for (let i = 0; i < data.n; i++) {
     if (!terms.every((t) => t.test(i))) continue;
     (terms.every((t) => !t.exact || t.exact(i)) ? first : later).push(i);
@@ -38,13 +46,15 @@ export function splitTerms(query) {
 
 function readTerm(term, data, index) {
   if (term.startsWith("!") && term.length > 1) return negated(readTerm(term.slice(1), data, index));
-  if (term.startsWith("=")) return formulaTerm(term.slice(1), true, data, index) ?? unreadable(term, "is no formula");
+  if (term.startsWith("="))
+    return formulaTerm(term.slice(1), true, data, index) ?? unreadable(term, "is no formula");
   const comparison = COMPARISON.exec(term);
   if (comparison) return comparisonTerm(comparison, data, index);
   if (index.symbols.has(term)) return elementsTerm([term], data, index);
   const parts = term.split("-");
   if (parts.length > 1 && parts.every((p) => index.symbols.has(p))) return systemTerm(parts, data, index);
-  const asId = idTerm(term, data, index), asFormula = formulaTerm(term, false, data, index);
+  const asId = idTerm(term, data, index),
+    asFormula = formulaTerm(term, false, data, index);
   if (!asFormula) return asId;
   return { ...asFormula, test: (i) => asFormula.test(i) || asId.test(i) };
 }
@@ -66,7 +76,8 @@ function compositionTerm(accept, data, index) {
 function formulaTerm(text, exactly, data, index) {
   const counts = parseFormula(text, index.symbols);
   if (!counts) return null;
-  const exactKey = compositionKey(counts), reduced = reducedKey(counts);
+  const exactKey = compositionKey(counts),
+    reduced = reducedKey(counts);
   const exact = compositionTerm((c) => c.exact === exactKey, data, index);
   if (exactly || exactKey !== reduced) return exact;
   return { ...compositionTerm((c) => c.reduced === reduced, data, index), exact: exact.test };
@@ -78,7 +89,11 @@ function elementsTerm(symbols, data, index) {
 
 function systemTerm(symbols, data, index) {
   const wanted = new Set(symbols);
-  return compositionTerm((c) => c.counts.size === wanted.size && symbols.every((s) => c.counts.has(s)), data, index);
+  return compositionTerm(
+    (c) => c.counts.size === wanted.size && symbols.every((s) => c.counts.has(s)),
+    data,
+    index,
+  );
 }
 
 function idTerm(text, data, index) {
@@ -97,14 +112,17 @@ function comparisonTerm([term, name, operator, value], data, index) {
   const column = columns.find((c) => c.name.toLowerCase() === key);
   if (!column && (key === "n" || key === "atoms")) {
     const compare = comparator(operator, value);
-    return compare ? compositionTerm((c) => c.n > 0 && compare(c.n), data, index) : unreadable(value, "is no number");
+    return compare
+      ? compositionTerm((c) => c.n > 0 && compare(c.n), data, index)
+      : unreadable(value, "is no number");
   }
   if (!column) {
     if (operator === ":") return idTerm(term, data, index);
     return unreadable(name, `is no property; there are n, ${columns.map((c) => c.name).join(", ")}`);
   }
   if (column.kind === "category") {
-    const wanted = value.toLowerCase(), accepted = column.table.map((t) => t.toLowerCase().includes(wanted));
+    const wanted = value.toLowerCase(),
+      accepted = column.table.map((t) => t.toLowerCase().includes(wanted));
     return { test: (i) => accepted[column.codes[i]] };
   }
   const compare = comparator(operator, value);
@@ -122,6 +140,12 @@ function comparator(operator, text) {
   const [a, b] = (range ? range.slice(1) : [text, text]).map((t) => Number(t.replace("−", "-")));
   if (Number.isNaN(a) || Number.isNaN(b)) return null;
   if (range) return (v) => v >= a && v <= b;
-  return { "<": (v) => v < a, ">": (v) => v > a, "<=": (v) => v <= a, ">=": (v) => v >= a,
-    "=": (v) => v === a, ":": (v) => v === a }[operator];
+  return {
+    "<": (v) => v < a,
+    ">": (v) => v > a,
+    "<=": (v) => v <= a,
+    ">=": (v) => v >= a,
+    "=": (v) => v === a,
+    ":": (v) => v === a,
+  }[operator];
 }

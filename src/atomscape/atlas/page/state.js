@@ -9,7 +9,8 @@ export function makeState(initial) {
     const changed = Object.keys(changes).filter((k) => state[k] !== changes[k]);
     if (!changed.length) return;
     Object.assign(state, changes);
-    for (const { names, listener } of listeners) if (names.some((k) => changed.includes(k))) listener(state, changed);
+    for (const { names, listener } of listeners)
+      if (names.some((k) => changed.includes(k))) listener(state, changed);
   };
   return state;
 }

@@ -7,8 +7,11 @@ const NAMES = ["ground", "ink", "muted", "grid", "cell", "accent", "unknown", "o
 export function readTheme() {
   const style = getComputedStyle(document.documentElement);
   const colours = NAMES.map((name) => [name, fromHex(style.getPropertyValue(`--${name}`).trim())]);
-  return { ...Object.fromEntries(colours), dark: document.documentElement.dataset.theme === "dark",
-    font: style.getPropertyValue("--font").trim() };
+  return {
+    ...Object.fromEntries(colours),
+    dark: document.documentElement.dataset.theme === "dark",
+    font: style.getPropertyValue("--font").trim(),
+  };
 }
 
 /** "dark" or "light" as the reader's system has it. */

@@ -4,7 +4,8 @@
 export function boundsOf(xy) {
   let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
   for (let k = 0; k < xy.length; k += 2) {
-    const x = xy[k], y = xy[k + 1];
+    const x = xy[k],
+      y = xy[k + 1];
     if (x < x0) x0 = x;
     if (x > x1) x1 = x;
     if (y < y0) y0 = y;
@@ -15,7 +16,8 @@ export function boundsOf(xy) {
 
 /** The view that shows a box with a margin (CSS pixels). */
 export function fitView({ x0, x1, y0, y1 }, width, height, margin = 22) {
-  const w = Math.max(40, width - 2 * margin), h = Math.max(40, height - 2 * margin);
+  const w = Math.max(40, width - 2 * margin),
+    h = Math.max(40, height - 2 * margin);
   const scales = [w / (x1 - x0), h / (y1 - y0)].filter(Number.isFinite);
   return { x: (x0 + x1) / 2, y: (y0 + y1) / 2, scale: scales.length ? Math.min(...scales) : 1 };
 }
