@@ -11,7 +11,9 @@ from atomscape import __version__
 from atomscape.cli import data, demo, doctor, embed, evaluate, info, map, train
 from atomscape.cli.output import show_error
 
-STOPPED = 130
+# Errors whose message says what to do: a mistake in what was given, a missing optional package, a loss that is
+# no number. Any other is a fault of the program and shows where.
+EXPLAINED = (ValueError, LookupError, OSError, ImportError, FloatingPointError)
 
 app = typer.Typer(
     name="atomscape",
@@ -52,19 +54,19 @@ def main() -> None:
     """Run the command line: a user's mistake prints one line and ends with 1, Ctrl-C ends with 130."""
     try:
         app(prog_name="atomscape")
-    except KeyboardInterrupt:
-        _stopped()
     except SystemExit as end:
-        if end.code == STOPPED:
-            _stopped()
+        if _interrupted(end):
+            print("\nstopped", file=sys.stderr)
         raise
-    except (ValueError, LookupError, OSError) as error:
+    except EXPLAINED as error:
         if "--debug" in sys.argv:
             raise
         show_error(error)
         sys.exit(1)
 
 
-def _stopped() -> None:
-    print("\nstopped", file=sys.stderr)
-    sys.exit(STOPPED)
+def _interrupted(end: BaseException | None) -> bool:
+    """Whether an interrupt ended the program; a command that stopped by itself has said so."""
+    while end is not None and not isinstance(end, KeyboardInterrupt):
+        end = end.__cause__ or end.__context__
+    return end is not None
