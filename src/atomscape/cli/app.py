@@ -11,8 +11,8 @@ from atomscape import __version__
 from atomscape.cli import data, demo, doctor, embed, evaluate, info, map, train
 from atomscape.cli.output import show_error
 
-# Errors whose message says what to do: a mistake in what was given, a missing optional package, a loss that is
-# no number. Any other is a fault of the program and shows where.
+# Errors whose message says what to do: a mistake in what was given, a missing optional package, a loss that
+# is no number. Any other is a fault of the program and shows where.
 EXPLAINED = (ValueError, LookupError, OSError, ImportError, FloatingPointError)
 
 app = typer.Typer(
