@@ -333,3 +333,27 @@ def test_layers_put_unknown_below_and_chosen_on_top(js):
     )
     assert [order[0], set(order[1:3]), order[3:]] == [0, {2, 4}, [3, 1]]
     assert dict(zip(order, tint, strict=True)) == {0: 511, 2: 260, 4: 261, 3: 255, 1: 3}
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.linspace(-1, 1, 100), "linear"),
+        (np.append(np.linspace(-1, 1, 200), 1e4), "clipped"),
+        (np.logspace(-3, 3, 200), "log"),
+        (np.append(np.zeros(100), np.logspace(-3, 3, 100)), "linear"),
+        (np.full(50, 2.0), "linear"),
+        (np.array([1.0, 1e6]), "linear"),
+    ],
+)
+def test_the_first_scale_shows_most_values_apart(js, values, kind):
+    read = "(v) => modules.colour.usualScale(modules.colour.quantiles(v))"
+    assert js(read, values.tolist()) == kind
+
+
+def test_long_names_lose_their_middle(js):
+    assert (
+        js("() => modules.dom.shorten('folder/of/many/files/structure_0042.cif', 20)")
+        == "folder/…ure_0042.cif"
+    )
+    assert js("() => modules.dom.shorten('mp-149', 20)") == "mp-149"

@@ -118,12 +118,15 @@ export function quantiles(values) {
   );
 }
 
-/** The scale to begin with: cut at 1 and 99 % where a few far values would leave the others one colour. */
+/**
+ * The scale to begin with: logarithmic for positive values over many powers of ten, cut at 1 and 99 % where a
+ * few far values would leave the others one colour.
+ */
 export function usualScale(sorted) {
   const at = (p) => sorted[Math.round(p * (sorted.length - 1))];
-  return sorted.length > 20 && at(1) - at(0) > 4 * (at(0.99) - at(0.01)) && at(0.99) > at(0.01)
-    ? "clipped"
-    : "linear";
+  if (sorted.length <= 20 || at(0.99) === at(0.01)) return "linear";
+  if (at(0) > 0 && at(0.99) > 20 * at(0.5) && at(0.5) > 5 * at(0.01)) return "log";
+  return at(1) - at(0) > 4 * (at(0.99) - at(0.01)) ? "clipped" : "linear";
 }
 
 /** A scale: value → 0…1 (outside where cut), back, and ticks. `sorted` are quantiles of the values. */

@@ -73,6 +73,13 @@ export function segmented(label, options, chosen, listener) {
   return group;
 }
 
+/** A long name with its middle left out: the ends of ids and paths tell most. */
+export function shorten(text, most) {
+  if (text.length <= most) return text;
+  const head = Math.floor((most - 1) * 0.4);
+  return `${text.slice(0, head)}…${text.slice(text.length - (most - 1 - head))}`;
+}
+
 /** Size a canvas in CSS pixels for sharp drawing; returns its 2D context, scaled to CSS pixels. */
 export function sharpContext(canvas, width, height, ratio = window.devicePixelRatio || 1) {
   canvas.width = Math.max(1, Math.round(width * ratio));

@@ -1,6 +1,6 @@
 // The small card beside the cursor: picture, formula, id and the value that colours the point.
 import { css } from "./colour.js";
-import { el } from "./dom.js";
+import { el, shorten } from "./dom.js";
 import { formulaNode } from "./formula.js";
 import { thumbnail } from "./selection-card.js";
 import { valueText } from "./structure-card.js";
@@ -24,7 +24,7 @@ export function makeHoverCard(card, { data, state, theme, scenes, colouring, map
     const dot = el("span", { class: "dot", style: { background: css(now.table[number]) } });
     text.replaceChildren(
       el("b", {}, formulaNode(data.formula(i))),
-      el("span", { class: "hover-id" }, data.ids[i]),
+      el("span", { class: "hover-id" }, shorten(data.ids[i], 28)),
       el(
         "span",
         { class: "hover-value" },

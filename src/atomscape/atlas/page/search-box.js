@@ -1,5 +1,5 @@
 // The search field and the list of what it found.
-import { el, icon } from "./dom.js";
+import { el, icon, shorten } from "./dom.js";
 import { formulaNode } from "./formula.js";
 import { maskOf } from "./lasso.js";
 import { count, plural } from "./number.js";
@@ -127,7 +127,7 @@ function list({ panel, input }, found, data, act) {
       "button",
       { type: "button", class: "hit", on: { click: () => act.onFocus(i) } },
       el("b", {}, formulaNode(data.formula(i))),
-      el("span", {}, data.ids[i]),
+      el("span", { title: data.ids[i] }, shorten(data.ids[i], 36)),
       el("span", { class: "hit-set" }, data.datasetOf(i)),
     ),
   );

@@ -1,5 +1,5 @@
 // The list of selected structures, with thumbnails; only the rows in sight exist in the page.
-import { el, iconButton, sharpContext } from "./dom.js";
+import { el, iconButton, sharpContext, shorten } from "./dom.js";
 import { saveRows } from "./export.js";
 import { formulaNode } from "./formula.js";
 import { rowsOf } from "./lasso.js";
@@ -110,6 +110,7 @@ function summarise(parts, list, data, column, state) {
     some = n > 0;
   parts.title.textContent = some ? `${count(n)} selected` : "Selection";
   parts.about.textContent = some ? meanText(list.rows, column) || `of ${plural(data.n, "structure")}` : "";
+  parts.about.title = parts.about.textContent;
   parts.about.hidden = !some;
   for (const part of [parts.scroll, parts.saving, parts.clear]) part.hidden = !some;
   parts.order.hidden = !some || column.kind !== "number";
@@ -135,7 +136,7 @@ function meanText(rows, column) {
   }
   const unit = column.unit && column.unit !== "1" ? ` ${column.unit}` : "";
   const name = column.name.replaceAll("_", " ");
-  return n ? `mean ${name} ${format(mean, 4)} ± ${format(Math.sqrt(squares / n), 3)}${unit}` : "";
+  return n ? `${format(mean, 4)} ± ${format(Math.sqrt(squares / n), 3)}${unit} mean ${name}` : "";
 }
 
 function drawRows(parts, list, context) {
@@ -191,7 +192,7 @@ function makeRow(at, i, context) {
       "div",
       { class: "row-names" },
       el("b", {}, formulaNode(data.formula(i))),
-      el("span", { title: data.ids[i] }, data.ids[i]),
+      el("span", { title: data.ids[i] }, shorten(data.ids[i], 24)),
     ),
     el("div", { class: "row-value" }, el("b", {}, value), el("span", {}, data.datasetOf(i))),
   );

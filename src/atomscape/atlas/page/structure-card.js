@@ -1,6 +1,6 @@
 // The card of the structure under the cursor, or of the one that was clicked: 3D view and values.
 import { makeScene } from "./crystal.js";
-import { el, icon, iconButton } from "./dom.js";
+import { el, icon, iconButton, shorten } from "./dom.js";
 import { formulaNode } from "./formula.js";
 import { format, plural } from "./number.js";
 import { Viewer } from "./viewer.js";
@@ -108,10 +108,9 @@ function build(card, state, onLocate) {
 
 function head(parts, data, i) {
   parts.title.replaceChildren(i >= 0 ? formulaNode(data.formula(i)) : "Structure");
-  parts.id.replaceChildren(
-    i >= 0 ? `${data.ids[i]} · ${data.datasetOf(i)}` : "Point at the map to look at one, click to keep it",
-  );
-  parts.id.title = parts.id.textContent;
+  const name = i >= 0 ? `${shorten(data.ids[i], 40)} · ${data.datasetOf(i)}` : "";
+  parts.id.textContent = name || "Point at the map to look at one, click to keep it";
+  parts.id.title = i >= 0 ? data.ids[i] : "";
 }
 
 function values(parts, data, i) {
