@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -101,3 +102,10 @@ def test_a_closed_pipe_is_no_error():
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert done.stdout.startswith("name")
+
+
+def test_the_schema_of_a_config_is_json(run):
+    """An editor can check a config with it."""
+    status, out, _ = run("train", "--schema")
+    assert status == 0
+    assert {"data", "encoder", "objectives", "training"} <= set(json.loads(out)["properties"])

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 STOPPED = 130
 
 
+def _schema(asked: bool) -> None:
+    if asked:
+        import json
+
+        from atomscape.learn.recipe import json_schema
+
+        typer.echo(json.dumps(json_schema(), indent=1))
+        raise typer.Exit
+
+
 def train(
     what: Annotated[
         str,
@@ -27,6 +37,12 @@ def train(
         bool, typer.Option("--resume", help="Continue the run exactly where it stopped.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a run exists.")] = False,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema", callback=_schema, is_eager=True, help="Print the JSON schema of a config and stop."
+        ),
+    ] = False,
 ) -> None:
     """Train an encoder and its heads.
 
