@@ -199,6 +199,8 @@ def test_a_stated_unit_is_used():
     assert float(found["stress"][0, 0, 0]) == pytest.approx(GPA)
     image.info["stress_unit"] = "eV/A^3"
     assert float(from_ase(image).labels["stress"][0, 0, 0]) == 1.0
+    image.info |= {"hardness": 3.0, "hardness_unit": "GPa"}
+    assert label_map([image]).properties["hardness"].unit == "GPa"
     image.info["stress_unit"] = "furlong"
     with pytest.raises(ValueError, match="furlong"):
         from_ase(image)
@@ -226,6 +228,17 @@ def test_columns_of_a_database_row():
     assert found.labels["forces"].shape == (3, 3)
     assert found.runs_over_atoms("modes")
     assert not found.runs_over_atoms("cell_of")
+
+
+def test_an_alias_of_another_shape_is_another_thing():
+    image = molecule("H2O")
+    image.info |= {"dipole_moment": np.array([0.5])}
+    assert from_ase(image).labels["dipole_moment"].shape == (1, 1)
+    image.info |= {"dipole_moment": np.array([0.5, 0, 1]), "dipole_moment_unit": "eAng"}
+    assert from_ase(image).labels["dipole"].tolist() == [[0.5, 0, 1]]
+    image.info |= {"dipole": 0.5}
+    with pytest.raises(ValueError, match="column 'dipole' does not fit 'dipole'"):
+        from_ase(image)
 
 
 def test_a_column_or_property_that_is_not_there():

@@ -117,15 +117,18 @@ def _close_atoms(s: Structures, labels: Labels, properties: Mapping[str, Propert
 
 
 def _duplicates(s: Structures, labels: Labels, properties: Mapping[str, Property]) -> Iterator[Finding]:
-    """Structures with the same atoms at the same places (to 0.001 Å, after removing a common shift)."""
+    """Structures with the same atoms, charge and spin at the same places (to 0.001 Å, up to a common shift)."""
     seen: dict[bytes, int] = {}
     repeats: dict[int, int] = {}
     x, z = s.positions.detach().double().numpy(), s.numbers.numpy()
     cell, bounds = s.cell.detach().double().numpy(), s.offsets.tolist()
+    state = np.stack(
+        [labels[k] for k in ("total_charge", "total_spin") if k in labels] or [np.zeros(len(s))], 1
+    )
     for k in range(len(s)):
         here = slice(bounds[k], bounds[k + 1])
         shape = np.concatenate([x[here] - x[here.start], cell[k]])
-        key = np.rint(shape * 1e3).astype(np.int64).tobytes() + z[here].tobytes()
+        key = np.rint(shape * 1e3).astype(np.int64).tobytes() + z[here].tobytes() + state[k].tobytes()
         if key in seen:
             repeats[k] = seen[key]
         else:

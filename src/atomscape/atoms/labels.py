@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 from ase import Atoms
@@ -34,6 +35,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "gap": ("band_gap", "bandgap", "homo_lumo_gap"),
     "formation_energy": ("formation_energy_per_atom",),
     "energy_above_hull": ("e_above_hull",),
+    "energy_zero_kelvin": ("energy_U0",),
+    "internal_energy": ("energy_U",),
+    "enthalpy": ("enthalpy_H",),
     "free_energy": ("gibbs_free_energy",),
     "dipole": ("dipole_moment",),
     "stress": ("virials", "virial"),
@@ -129,7 +133,7 @@ def label_map(
         refuse_ambiguous(str(chosen["stress"]), {str(c): c.stresses for c in candidates})
     rest = [c for c in columns.values() if c not in chosen.values() and str(c) not in ignored]
     for column in rest:
-        free = _free(column)
+        free = _free(column, columns)
         if isinstance(free, Label):
             labels.append(free)
         elif free:
@@ -173,7 +177,14 @@ def _candidates(name: str, columns: Mapping[tuple[Place, str], Column]) -> list[
         wanted.append(("calculator", "free_energy"))
     if name == "free_energy":
         wanted = [w for w in wanted if w[0] != "calculator"]
-    return [columns[w] for w in wanted if w in columns and columns[w].numeric]
+    found = [columns[w] for w in wanted if w in columns and columns[w].numeric]
+    return [c for c in found if c.key.endswith(name) or _fits(PROPERTIES[name], c)]
+
+
+def _fits(prop: Property, column: Column) -> bool:
+    """Whether a column's values have as many numbers as the property's, so that an alias may be meant."""
+    sizes = {6, 9} if prop.shape == (3, 3) else {prod(prop.shape)}
+    return all(prod(shape) in sizes for _, shape in column.kinds)
 
 
 def _stated(name: str, column: Column, columns: Mapping[tuple[Place, str], Column]) -> str | None:
@@ -189,19 +200,24 @@ def _stated(name: str, column: Column, columns: Mapping[tuple[Place, str], Colum
             f"{found} states the unit of {name!r} in {found.known} structures of {column.known}, as "
             f"{sorted(found.texts)}; one unit for all is needed, or say it: units={{{name!r}: 'unit'}}"
         )
-    return re.sub(r"\bA\b", "Å", next(iter(found.texts)))
+    return re.sub(r"\bA\b", "Å", next(iter(found.texts)).replace("eAng", "e·Å"))
 
 
 def _label(name: str, column: Column, unit: str | None, stress: str | None) -> Label:
-    prop = PROPERTIES.get(name) or _free_property(name, column)
+    prop = PROPERTIES.get(name) or _free_property(name, column, unit)
     virial = name == "stress" and holds_virials(column.key)
     target = "eV" if virial else prop.unit
-    factor = conversion_factor(unit, target) if unit and target else 1.0
+    try:
+        factor = conversion_factor(unit, target) if unit and name in PROPERTIES else 1.0
+    except ValueError as error:
+        raise ValueError(
+            f"{column} as {name!r}: {error}; say its unit: units={{{name!r}: 'unit'}}"
+        ) from error
     sign = -1.0 if stress == "compression" and name == "stress" else 1.0
     return Label(prop, column.place, column.key, column.known, sign * factor, virial)
 
 
-def _free(column: Column) -> Label | str:
+def _free(column: Column, columns: Mapping[tuple[Place, str], Column]) -> Label | str:
     """A label for a column outside the vocabulary, or why there is none (empty: not worth a word)."""
     if column.key in PROPERTIES:
         per = PROPERTIES[column.key].per
@@ -212,11 +228,11 @@ def _free(column: Column) -> Label | str:
         )
     if len(column.kinds) != 1:
         return f"its shape differs between structures: {sorted(shape for _, shape in column.kinds)[:4]}"
-    return _label(column.key, column, None, None)
+    return _label(column.key, column, _stated(column.key, column, columns), None)
 
 
-def _free_property(name: str, column: Column) -> Property:
+def _free_property(name: str, column: Column, unit: str | None) -> Property:
     if len(column.kinds) != 1 or not column.numeric:
         raise ValueError(f"column {column} cannot be the label {name!r}: it is not numbers of one shape")
     ((per, shape),) = column.kinds
-    return free_property(name, "atom" if per == "atom" else "structure", shape=shape)
+    return free_property(name, "atom" if per == "atom" else "structure", unit or "", shape=shape)

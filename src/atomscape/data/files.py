@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import ase.io
 from ase import Atoms
+from ase.db import connect
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.columns import ID_KEYS
@@ -141,7 +142,7 @@ def read_frames(path: Path) -> Iterator[Atoms]:
     try:
         with warnings.catch_warnings(), _unpacked(path) as plain:
             warnings.simplefilter("ignore")
-            for atoms in ase.io.iread(str(plain), index=":"):
+            for atoms in _rows(plain) if plain.suffix == ".db" else ase.io.iread(str(plain), index=":"):
                 count += 1
                 yield atoms
     except Exception as error:  # ASE's readers raise whatever their parsers do
@@ -149,6 +150,17 @@ def read_frames(path: Path) -> Iterator[Atoms]:
         raise ValueError(f"{path} cannot be read{after} ({type(error).__name__}: {error})") from error
     if count == 0:
         raise ValueError(f"{path} holds no structures")
+
+
+def _rows(path: Path) -> Iterator[Atoms]:
+    """Rows of an ASE database with their own columns and units, which ``ase.io`` leaves behind."""
+    database = connect(path)
+    units = database.metadata.get("_property_unit_dict", {})
+    stated = {f"{name}_unit": unit for name, unit in units.items() if isinstance(unit, str) and unit}
+    for row in database.select():
+        atoms = row.toatoms(add_additional_information=True)
+        atoms.info |= stated
+        yield atoms
 
 
 @contextmanager

@@ -99,7 +99,14 @@ class GraphSet:
         labels = {k: v[atoms if k in self.per_atom else index] for k, v in s.labels.items()}
         ids = tuple(s.ids[i] for i in index.tolist()) if s.ids else ()
         chosen = Structures(
-            s.positions[atoms], s.numbers[atoms], s.cell[index], s.pbc[index], structure, labels, ids
+            s.positions[atoms],
+            s.numbers[atoms],
+            s.cell[index],
+            s.pbc[index],
+            structure,
+            labels,
+            ids,
+            self.per_atom,
         )
         return chosen, counts.cumsum(0) - counts
 
