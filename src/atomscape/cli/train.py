@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 STOPPED = 130
 
 
-def _schema(asked: bool) -> None:
+def _schema(asked: bool) -> bool:
     if asked:
         import json
 
@@ -21,6 +21,7 @@ def _schema(asked: bool) -> None:
 
         typer.echo(json.dumps(json_schema(), indent=1))
         raise typer.Exit
+    return asked
 
 
 def train(
