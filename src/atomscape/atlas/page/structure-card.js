@@ -113,8 +113,10 @@ function head(parts, data, i) {
   parts.id.title = i >= 0 ? data.ids[i] : "";
 }
 
+// What is known of a structure: on a map of several datasets most properties belong to one of them.
 function values(parts, data, i) {
-  const columns = i >= 0 ? [...data.columns.values()].filter((c) => c !== data.dataset) : [];
+  const told = (c) => c !== data.dataset && !valueText(c, i).startsWith("unknown");
+  const columns = i >= 0 ? [...data.columns.values()].filter(told) : [];
   parts.values.replaceChildren(
     ...columns.flatMap((c) => [
       el("dt", { title: c.name }, c.name.replaceAll("_", " ")),
