@@ -12,7 +12,7 @@ export function makeHoverCard(card, { data, state, theme, scenes, colouring, map
   const canvas = el("canvas", { "aria-hidden": "true" }),
     text = el("div", { class: "hover-text" });
   card.append(canvas, text);
-  state.on(["hover", "theme"], () => {
+  state.on(["hover", "theme", "loaded"], () => {
     const i = state.hover;
     card.hidden = i < 0;
     if (i < 0) return;

@@ -110,7 +110,7 @@ function summarise(parts, list, data, column, state) {
     some = n > 0;
   parts.title.textContent = some ? `${count(n)} selected` : "Selection";
   parts.about.textContent = some ? meanText(list.rows, column) || `of ${plural(data.n, "structure")}` : "";
-  parts.about.title = parts.about.textContent;
+  parts.about.title = `${column.name.replaceAll("_", " ")} of the selection: mean ± standard deviation`;
   parts.about.hidden = !some;
   for (const part of [parts.scroll, parts.saving, parts.clear]) part.hidden = !some;
   parts.order.hidden = !some || column.kind !== "number";
@@ -135,8 +135,7 @@ function meanText(rows, column) {
     squares += step * (value - mean);
   }
   const unit = column.unit && column.unit !== "1" ? ` ${column.unit}` : "";
-  const name = column.name.replaceAll("_", " ");
-  return n ? `${format(mean, 4)} ± ${format(Math.sqrt(squares / n), 3)}${unit} mean ${name}` : "";
+  return n ? `mean ${format(mean, 4)} ± ${format(Math.sqrt(squares / n), 3)}${unit}` : "";
 }
 
 function drawRows(parts, list, context) {
