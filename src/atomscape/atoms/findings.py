@@ -117,7 +117,7 @@ def _close_atoms(s: Structures, labels: Labels, properties: Mapping[str, Propert
 
 
 def _duplicates(s: Structures, labels: Labels, properties: Mapping[str, Property]) -> Iterator[Finding]:
-    """Structures with the same atoms, charge and spin at the same places (to 0.001 Å, up to a common shift)."""
+    """Structures with the same atoms, charge and spin in the same places (to 0.001 Å, but for a shift)."""
     seen: dict[bytes, int] = {}
     repeats: dict[int, int] = {}
     x, z = s.positions.detach().double().numpy(), s.numbers.numpy()

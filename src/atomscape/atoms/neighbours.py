@@ -23,7 +23,7 @@ DENSE_ATOMS = 256
 """Largest non-periodic structure searched by all pairs."""
 
 _DENSE_PAIRS = 1 << 18
-_MARGIN = 1 + 1e-9
+_MARGIN = 1e-9
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Centre, neighbour [edges] and shift [edges, 3] of a set of directed edges."""
@@ -46,8 +46,9 @@ def neighbour_graph(structures: Structures, cutoff: float) -> Graph:
     dense = ~pbc.any(1) & (counts <= DENSE_ATOMS)
     first = np.cumsum(counts) - counts
     parts = _search_dense(x, first, counts, np.flatnonzero(dense), cutoff)
-    parts.append(_search_cells(x, first, counts, cell, pbc, np.flatnonzero(~dense), cutoff))
-    return _graph(structures, _joined(parts), cutoff)
+    if not dense.all():
+        parts.append(_search_cells(x, first, counts, cell, pbc, np.flatnonzero(~dense), cutoff))
+    return _graph(structures, _joined(parts or [_NOTHING]), cutoff)
 
 
 def brute_force_graph(structures: Structures, cutoff: float) -> Graph:
@@ -64,7 +65,8 @@ def brute_force_graph(structures: Structures, cutoff: float) -> Graph:
         for shift in images_in_reach(x[here], lattice, periodic, cutoff):
             other = (i != j) | shift.any()
             pairs = i[other], j[other], np.broadcast_to(shift, (other.sum(), 3))
-            parts.append(_near(x, lattices[other], pairs, cutoff))
+            near = _near(x, lattices[other], pairs, cutoff)
+            parts.append((pairs[0][near], pairs[1][near], pairs[2][near]))
         first += n
     return _graph(structures, _sorted(*_concatenated(parts)), cutoff)
 
@@ -95,8 +97,8 @@ def _arrays(structures: Structures, cutoff: float) -> tuple[np.ndarray, np.ndarr
     return x, cell, pbc, counts
 
 
-def _near(x: np.ndarray, cell: np.ndarray, edges: Edges, cutoff: float) -> Edges:
-    """Edges shorter than the cutoff, ``cell`` given per edge; both ends of a pair judge it alike.
+def _near(x: np.ndarray, cell: np.ndarray, edges: Edges, cutoff: float) -> np.ndarray:
+    """Whether edges are shorter than the cutoff, ``cell`` given per edge; both ends of a pair judge it alike.
 
     Reversing an edge negates every term of its vector exactly, so its length is the same number.
     """
@@ -104,8 +106,7 @@ def _near(x: np.ndarray, cell: np.ndarray, edges: Edges, cutoff: float) -> Edges
     d = x[j] - x[i]
     for k in range(3):
         d += s[:, k, None] * cell[:, k]
-    near = np.einsum("ek,ek->e", d, d) < cutoff**2
-    return i[near], j[near], s[near]
+    return np.einsum("ek,ek->e", d, d) < cutoff**2
 
 
 def _search_dense(
@@ -144,32 +145,43 @@ def _search_cells(
     chosen: np.ndarray,
     cutoff: float,
 ) -> Edges:
-    """Edges of other structures: vesin finds them in a slightly larger cutoff, our arithmetic judges them."""
-    search = NeighborList(cutoff=cutoff * _MARGIN, full_list=True, n_threads=1)
+    """Edges of other structures: vesin finds them, our arithmetic judges those at the very cutoff."""
+    search = NeighborList(cutoff=cutoff * (1 + _MARGIN), full_list=True, n_threads=1)
     full = completed(cell[chosen], pbc[chosen])
-    parts, owner = [_NOTHING], []
+    parts, clear, owner = [_NOTHING], [np.zeros(0, bool)], [np.zeros(0, np.int64)]
     for k, s in enumerate(chosen.tolist()):
         here = x[first[s] : first[s] + counts[s]]
-        pair, shift = search.compute(here, full[k], pbc[s], "PS", copy=False)
-        pair = pair.astype(np.int64) + first[s]
-        parts.append((pair[:, 0], pair[:, 1], shift.astype(np.int64)))
+        pair, shift, length = search.compute(here, full[k], pbc[s], "PSd", copy=False)
+        i, j = pair.T.astype(np.int64, order="C") + first[s]
+        parts.append((i, j, shift.astype(np.int64)))
+        clear.append(length < cutoff * (1 - _MARGIN))
         owner.append(np.full(len(pair), s))
-    edges = _concatenated(parts)
-    cells = cell[np.concatenate([np.zeros(0, np.int64), *owner])]
-    return _sorted(*_near(x, cells, edges, cutoff))
+    edges, inside = _concatenated(parts), np.concatenate(clear)
+    if not inside.all():
+        close = np.flatnonzero(~inside)
+        cells = cell[np.concatenate(owner)[close]]
+        inside[close] = _near(x, cells, (edges[0][close], edges[1][close], edges[2][close]), cutoff)
+        edges = edges[0][inside], edges[1][inside], edges[2][inside]
+    return _sorted(*edges)
 
 
 def _sorted(i: np.ndarray, j: np.ndarray, s: np.ndarray) -> Edges:
     """Edges by centre, neighbour and shift; the five numbers are packed into one key where they fit."""
     if len(i) == 0:
         return i, j, s
-    low, high = s.min(0), s.max(0)
-    ranges = [int(i.max()) + 1, int(j.max()) + 1, *(high - low + 1).tolist()]
+    columns = [i, j, s[:, 0], s[:, 1], s[:, 2]]
+    low = [int(c.min()) for c in columns]
+    ranges = [int(c.max()) - a + 1 for c, a in zip(columns, low, strict=True)]
     if math.prod(ranges) < 2**62:
-        order = np.argsort(np.ravel_multi_index((i, j, *(s - low).T), ranges))
+        key = i - low[0]
+        for column, a, n in zip(columns[1:], low[1:], ranges[1:], strict=True):
+            key *= n
+            key += column
+            key -= a
+        order = np.argsort(key)
     else:
-        order = np.lexsort((s[:, 2], s[:, 1], s[:, 0], j, i))
-    return i[order], j[order], s[order]
+        order = np.lexsort(columns[::-1])
+    return i.take(order), j.take(order), s.take(order, axis=0)
 
 
 def _joined(parts: list[Edges]) -> Edges:
@@ -178,11 +190,14 @@ def _joined(parts: list[Edges]) -> Edges:
     if (i[1:] >= i[:-1]).all():
         return i, j, s
     order = np.argsort(i, kind="stable")
-    return i[order], j[order], s[order]
+    return i.take(order), j.take(order), s.take(order, axis=0)
 
 
 def _concatenated(parts: list[Edges]) -> Edges:
-    i, j, s = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    filled = [p for p in parts if len(p[0])]
+    if len(filled) == 1:
+        return filled[0]
+    i, j, s = (np.concatenate(columns) for columns in zip(*(filled or parts), strict=True))
     return i, j, s
 
 
