@@ -45,6 +45,7 @@ class OpenPage:
 
     def __init__(self, browser, path: Path, state: str = "", before: str = "", **context) -> None:
         self.context = browser.new_context(viewport=SIZE, accept_downloads=True, **context)
+        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         if before:
             self.page.add_init_script(before)
@@ -93,9 +94,7 @@ class OpenPage:
         return Path(download.value.path()).read_text("utf-8")
 
 
-@pytest.fixture
-def open_page(start_browser) -> Iterator[Callable[..., OpenPage]]:
-    """``open_page(path, state="", webgl=False, before=script)`` opens a page and closes it after the test."""
+def _opener(start_browser) -> Iterator[Callable[..., OpenPage]]:
     opened: list[OpenPage] = []
 
     def open_(path: Path, state: str = "", webgl: bool = False, **context) -> OpenPage:
@@ -106,6 +105,18 @@ def open_page(start_browser) -> Iterator[Callable[..., OpenPage]]:
     yield open_
     for page in opened:
         page.context.close()
+
+
+@pytest.fixture
+def open_page(start_browser) -> Iterator[Callable[..., OpenPage]]:
+    """``open_page(path, state="", webgl=False, before=script)`` opens a page and closes it after the test."""
+    yield from _opener(start_browser)
+
+
+@pytest.fixture(scope="module")
+def open_shared_page(start_browser) -> Iterator[Callable[..., OpenPage]]:
+    """As ``open_page``; the page stays open for all tests of a module, which must not change it."""
+    yield from _opener(start_browser)
 
 
 def batch(atoms: Sequence[Atoms]) -> Structures:

@@ -35,15 +35,9 @@ VISIONS = {
 
 
 @pytest.fixture(scope="module")
-def js(start_browser, map_page):
+def js(open_shared_page, map_page):
     """Evaluate in one open page: ``js("(x) => modules.colour.…", x)``."""
-    context = start_browser("--disable-3d-apis").new_context()
-    page = context.new_page()
-    page.goto(map_page.as_uri())
-    while not page.evaluate("() => Boolean(window.atomscape)"):
-        page.wait_for_timeout(20)
-    yield page.evaluate
-    context.close()
+    return open_shared_page(map_page).js
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32", "float64"])

@@ -20,15 +20,10 @@ def kinds_page(kinds, make_map, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scenes(kinds, kinds_page, start_browser) -> list[tuple[Atoms, dict]]:
+def scenes(kinds, kinds_page, open_shared_page) -> list[tuple[Atoms, dict]]:
     """Each structure and the scene that the page makes of it."""
-    page = start_browser("--disable-3d-apis").new_page()
-    page.goto(kinds_page.as_uri())
-    while not page.evaluate("() => Boolean(window.atomscape && atomscape.state.loaded)"):
-        page.wait_for_timeout(20)
-    made = [(atoms, page.evaluate("(i) => atomscape.scenes(i)", i)) for i, atoms in enumerate(kinds)]
-    page.close()
-    return made
+    shown = open_shared_page(kinds_page)
+    return [(atoms, shown.js("(i) => atomscape.scenes(i)", i)) for i, atoms in enumerate(kinds)]
 
 
 def turned_back(scene: dict, vectors: np.ndarray) -> np.ndarray:
