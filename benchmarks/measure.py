@@ -1,7 +1,8 @@
 """What every benchmark shares: time it, print a table of ratios or JSON lines, keep the full runs.
 
 A benchmark is a list of rows ``(question, case, ours_s, peer, peer_s, ratio, error)``. ``ratio`` is peer over
-ours: above 1 we are faster. A peer that is not installed is named with its reason, never left out.
+ours: above 1 we are faster. A peer that is not installed is named with its reason, never left out. Where it is
+known, ``limit_s`` is the least time the machine allows (``limits.py``) and ``share`` the part of it we reach.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison; seconds per item, NaN-free: what is unknown is None."""
+    """One comparison; seconds per item, NaN-free: what is unknown is None.
+
+    ``error`` is how far results differ, or why there is none; ``note`` says who served. In a row with unit
+    ``"B"`` the three numbers are bytes.
+    """
 
     question: str
     case: str
@@ -32,11 +37,25 @@ class Row:
     peer: str
     peer_s: float | None
     error: str = ""
+    limit_s: float | None = None
+    note: str = ""
+    unit: str = "s"
 
     @property
     def ratio(self) -> float | None:
         """Peer's time over ours."""
         return None if not self.ours_s or self.peer_s is None else self.peer_s / self.ours_s
+
+    @property
+    def share(self) -> float | None:
+        """The least possible time over ours: 1 is the machine's limit."""
+        return None if not self.ours_s or self.limit_s is None else self.limit_s / self.ours_s
+
+    def as_dict(self) -> dict:
+        """Return the row as it is kept: what is derived is there, what is not known is left out."""
+        known = {**asdict(self), "ratio": self.ratio, "share": self.share}
+        optional = {"limit_s": None, "note": "", "unit": "s", "share": None}
+        return {k: v for k, v in known.items() if k not in optional or v != optional[k]}
 
 
 def best_of(
@@ -58,19 +77,28 @@ def best_of(
     return best
 
 
-def command(question: str, run: Callable[[bool], Iterable[Row]], per: str) -> None:
-    """Run a benchmark as a command; ``per`` says what one time is for, such as ``"structure"``."""
+def command(question: str, run: Callable[..., Iterable[Row]], per: str, *extra: str) -> None:
+    """Run a benchmark as a command; ``per`` says what one time is for, such as ``"structure"``.
+
+    ``run`` is called with ``quick``, and with those of ``only`` and ``threads`` that ``extra`` names. What does
+    not measure everything is not kept.
+    """
     parser = argparse.ArgumentParser(description=f"{question}: times per {per}, ours beside the peers'")
     parser.add_argument("--quick", action="store_true", help="small and short; nothing is kept")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    if "only" in extra:
+        parser.add_argument("--only", default="", metavar="TEXT", help="cases that contain TEXT; not kept")
+    if "threads" in extra:
+        parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     options = parser.parse_args()
-    rows = list(run(options.quick))
-    lines = [json.dumps({**asdict(row), "ratio": row.ratio}) for row in rows]
+    rows = list(run(options.quick, **{name: getattr(options, name) for name in extra}))
+    lines = [json.dumps(row.as_dict()) for row in rows]
     if options.json:
         print("\n".join(lines))
     else:
-        Console().print(_table(question, rows, per))
-    if not options.quick:
+        screen = Console()
+        (screen if screen.is_terminal else Console(width=180)).print(_table(question, rows, per))
+    if not options.quick and not getattr(options, "only", ""):
         stamp = {
             "commit": _commit(),
             "machine": _machine(),
@@ -82,21 +110,27 @@ def command(question: str, run: Callable[[bool], Iterable[Row]], per: str) -> No
 
 def _table(question: str, rows: list[Row], per: str) -> Table:
     table = Table(title=f"{question} (time per {per})", title_justify="left")
-    for name in ("case", "ours", "peer", "peer's", "peer / ours", "note"):
-        table.add_column(name, justify="left" if name in ("case", "peer", "note") else "right")
+    left = ("case", "peer", "error", "note")
+    for name in ("case", "ours", "of limit", "peer", "peer's", "peer / ours", "error", "note"):
+        table.add_column(name, justify="left" if name in left else "right")
     for row in rows:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g} ×"
-        table.add_row(row.case, _time(row.ours_s), row.peer, _time(row.peer_s), ratio, row.error)
+        share = "" if row.share is None else f"{100 * row.share:.0f} %"
+        ours, theirs = (shown(value, row.unit) for value in (row.ours_s, row.peer_s))
+        table.add_row(row.case, ours, share, row.peer, theirs, ratio, row.error, row.note)
     return table
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def shown(value: float | None, unit: str = "s") -> str:
+    """Three digits of a time or a size, in the unit that suits it."""
+    if value is None:
         return "–"
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
+    sizes = {"s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9)), "B": (("GB", 1e9), ("MB", 1e6))}
+    for name, size in sizes[unit][:-1]:
+        if value >= size:
+            return f"{value / size:.3g} {name}"
+    name, size = sizes[unit][-1]
+    return f"{value / size:.3g} {name}"
 
 
 def _commit() -> str:
