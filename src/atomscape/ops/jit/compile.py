@@ -1,0 +1,125 @@
+"""Compile kernels once per machine: LLVM's object code is kept on disk under a key of all that it depends on.
+
+The key is a hash of the kernel's name and parameters, of the source of the code that writes kernels, of the
+processor with its features, and of LLVM's version; a changed generator or another machine never meets an old
+object. Files are written beside their place and renamed, so processes may race and be killed. A file that
+LLVM cannot have written (its checksum is wrong) is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+_engines: list[llvm.ExecutionEngine] = []  # they own the machine code
+
+
+def kernel_folder() -> Path:
+    """Folder of compiled kernels: ``$ATOMSCAPE_CACHE/kernels``, else in the user's cache folder."""
+    home = os.environ.get("ATOMSCAPE_CACHE")
+    if home is None:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atomscape"
+    return Path(home) / "kernels"
+
+
+def address_of(name: str, parameters: tuple, write: Callable[[], str]) -> int:
+    """Address of the native function ``name``; ``write()`` returns its LLVM IR and is called if needed.
+
+    ``parameters`` must tell apart all variants of the kernel that share the name.
+    """
+    key = hashlib.sha256(repr((name, parameters, _code(), _machine())).encode()).hexdigest()
+    path = kernel_folder() / f"{name}-{key[:32]}.o"
+    compiled = _read(path)
+    if compiled is None:
+        compiled = _compile(write())
+        _keep(path, compiled)
+    return _link(compiled, name)
+
+
+@cache
+def vector_bytes() -> int:
+    """Width of this processor's widest vector registers."""
+    features = _features()
+    if features.get("avx512f") and features.get("avx512vl"):
+        return 64
+    return 32 if features.get("avx2") else 16
+
+
+@cache
+def _features() -> dict[str, bool]:
+    return dict(llvm.get_host_cpu_features())
+
+
+@cache
+def _machine() -> tuple[str, ...]:
+    features = ",".join(sorted(name for name, there in _features().items() if there))
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), features, llvmlite.__version__
+
+
+@cache
+def _code() -> str:
+    """Hash of every file that may have a say in what a kernel computes."""
+    total = hashlib.sha256()
+    floors = Path(__file__).parents[2]
+    for path in sorted(p for floor in ("o3", "ops") for p in (floors / floor).rglob("*") if p.is_file()):
+        if path.suffix in (".py", ".npz"):
+            total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+@cache
+def _target() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, reloc="pic", codemodel="jitdefault", jit=True
+    )
+
+
+def _compile(text: str) -> bytes:
+    module = llvm.parse_assembly(text)
+    module.triple = llvm.get_process_triple()
+    module.verify()
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
+    builder = llvm.create_pass_builder(_target(), tuning)
+    builder.getModulePassManager().run(module, builder)
+    return _target().emit_object(module)
+
+
+def _link(compiled: bytes, name: str) -> int:
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(compiled))
+    engine.finalize_object()
+    _engines.append(engine)
+    return engine.get_function_address(name)
+
+
+def _read(path: Path) -> bytes | None:
+    """Object code of an earlier run, if it is whole."""
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        return None
+    checksum, compiled = kept[:32], kept[32:]
+    return compiled if hashlib.sha256(compiled).digest() == checksum else None
+
+
+def _keep(path: Path, compiled: bytes) -> None:
+    """Write under another name, then rename; a folder that cannot be written costs a compilation, no more."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(compiled).digest() + compiled)
+        os.replace(file.name, path)
+    except OSError:
+        return

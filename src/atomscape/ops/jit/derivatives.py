@@ -1,0 +1,101 @@
+"""Register native kernels with torch: implementation, shapes for tracing, derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from atomscape.shapes import Tensor
+
+_library = torch.library.Library("atomscape", "FRAGMENT")
+
+
+def define(
+    name: str,
+    schema: str,
+    implementation: Callable,
+    fake: Callable,
+    derive: Callable | None = None,
+    *,
+    device: str = "CPU",
+) -> None:
+    """Define ``torch.ops.atomscape.<name>``.
+
+    ``fake`` returns empty results of the right shapes; ``derive(ctx, *cotangents)`` the gradients of all
+    arguments, with cotangents None where they are zero, tensors in ``ctx.saved_tensors`` and all other
+    arguments in ``ctx.rest``.
+    """
+    _library.define(f"{name}{schema}")
+    _library.impl(name, implementation, device)
+    torch.library.register_fake(f"atomscape::{name}", fake, lib=_library)
+    if derive is not None:
+        torch.library.register_autograd(f"atomscape::{name}", derive, setup_context=_keep, lib=_library)
+
+
+def _keep(ctx, inputs: tuple, output: object) -> None:
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*(a for a in inputs if isinstance(a, torch.Tensor)))
+    ctx.rest = tuple(a for a in inputs if not isinstance(a, torch.Tensor))
+
+
+def wanted(ctx) -> list[bool]:
+    """Which arguments' gradients this backward pass will use, not only which could be had.
+
+    ``autograd.grad(energy, positions)`` through a layer with weights asks for no gradient of the weights, but
+    ``needs_input_grad`` is true for them.
+    """
+    found = []
+    for need, (node, _) in zip(ctx.needs_input_grad, ctx.next_functions, strict=False):
+        found.append(bool(need and node is not None and _runs(node)))
+    return found
+
+
+def _runs(node) -> bool:
+    try:
+        return torch._C._will_engine_execute_node(node)
+    except (AttributeError, RuntimeError):  # not known: then it counts as wanted
+        return True
+
+
+def given_or_nothing(found: Sequence[Tensor], need: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """Results that were asked for; those that were not are None."""
+    return tuple(t if n else None for t, n in zip(found, need, strict=True))
+
+
+def like(tensors: Sequence[Tensor], need: Sequence[bool]) -> tuple[Tensor, ...]:
+    """Empty tensors like these, with no elements where they are not needed."""
+    return tuple(t.new_empty(t.shape) if n else t.new_empty(0) for t, n in zip(tensors, need, strict=True))
+
+
+def derive_composed(composed: Callable, floating: int) -> Callable:
+    """Derivative of an operator through ``composed``, the same function made of derivable operators.
+
+    The first ``floating`` tensors are differentiated, through views: a gradient must not run on into their
+    own history.
+    """
+
+    def derive(ctx, *cotangents):
+        tensors = ctx.saved_tensors
+        with torch.enable_grad():
+            views = [t.view_as(t) if t.requires_grad else t for t in tensors[:floating]]
+            results = composed(*views, *tensors[floating:], *ctx.rest)
+        pairs = [
+            (r, c) for r, c in zip(results, cotangents, strict=True) if c is not None and r.requires_grad
+        ]
+        leaves = [v for v, t in zip(views, tensors, strict=False) if t.requires_grad]
+        rest = (None,) * (len(tensors) - floating + len(ctx.rest))
+        if not pairs or not leaves:
+            return *(None,) * floating, *rest
+        found = iter(
+            torch.autograd.grad(
+                [r for r, _ in pairs],
+                leaves,
+                [c for _, c in pairs],
+                create_graph=torch.is_grad_enabled(),
+                allow_unused=True,
+            )
+        )
+        return *(next(found) if t.requires_grad else None for t in tensors[:floating]), *rest
+
+    return derive

@@ -1,0 +1,240 @@
+"""Native code of the many-body product, written from its polynomials. Lanes are channels.
+
+With p_path,M the polynomials, S = Σ_M g_M B_M, and ' the derivative along given directions of A and w,
+
+    forward:   B_M = Σ_path w_path p_path,M(A)
+    backward:  ∂S/∂A_a = Σ_path w_path ∂p_path/∂A_a,   ∂S/∂w_path = p_path,   p_path = Σ_M g_M p_path,M
+    tangents:  (∂S/∂A)', (∂S/∂w)' and B', the gradients of the backward's outputs along these directions
+
+Monomials A_a A_b A_c with a ≤ b ≤ c form a tree: the product of a monomial is that of its head times one more
+row. The gradient of a path is pulled back through the tree, leaf by leaf; the root then holds p_path itself.
+
+Atoms are taken species by species, in batches that fit the first-level cache with all that is summed for
+them. The code runs group by group over a batch, a group being so few paths that it fits the instruction cache.
+A task is some atoms of one species and one block of channels; each writes a sum for the weights of its own, so
+that no two threads write to one place and the result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from atomscape.ops.jit.dual import Dual
+from atomscape.ops.jit.lanes import Program, Value
+from atomscape.ops.symmetric_contraction import Monomial, SymmetricCoupling
+
+BATCH = 8
+"""Atoms in a batch."""
+
+_LIMIT = 150
+
+Polynomial = dict[Monomial, dict[int, float]]
+
+
+class Kernel(NamedTuple):
+    """What a kernel reads and writes for each atom (of the features' or the output's rows), and for weights."""
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    weights: tuple[str, ...]
+    sums_weights: bool
+
+
+KERNELS = {
+    "forward": Kernel(("A",), ("out",), ("w",), False),
+    "backward": Kernel(("A", "g"), ("dA",), ("w",), True),
+    "tangents": Kernel(("A", "vA", "g"), ("dA", "out"), ("w",), True),
+    "tangents_w": Kernel(("A", "vA", "g"), ("dA", "out"), ("w", "vw"), True),
+}
+"""Arguments in order: reads, writes, weights, the weights' sums if any, order, items; tasks, channels."""
+
+
+def write(kind: str, coupling: SymmetricCoupling, number: str, lanes: int) -> str:
+    """LLVM IR of one kernel.
+
+    ``items`` are triples (first, last + 1, species) of places in ``order``, which lists atoms; a task is an item
+    and a block of channels. The weights' sums are [items, paths, channels].
+    """
+    kernel, p = KERNELS[kind], Program(f"symmetric_contraction_{kind}", number, lanes)
+    sums = ("dw",) if kernel.sums_weights else ()
+    names = (*kernel.reads, *kernel.writes, *kernel.weights, *sums, "order", "items")
+    given = {name: p.pointer(k) for k, name in enumerate(names)}
+    tasks, channels = p.integer(len(names)), p.integer(len(names) + 1)
+    paths = len(coupling.paths)
+    local = {name: p.buffer(BATCH * _rows(name, coupling) * lanes) for name in kernel.reads + kernel.writes}
+    local |= {name: p.buffer(paths * lanes) for name in kernel.weights + sums}
+    blocks = (channels + (lanes - 1)) / lanes
+    with p.range(tasks * p.thread / p.threads, tasks * (p.thread + 1) / p.threads) as task:
+        item = task / blocks
+        start = (task - item * blocks) * lanes
+        mask = p.first(channels - start)
+        first, stop, species = (p.read(given["items"], item * 3 + k, "i64") for k in range(3))
+        for name in kernel.weights:
+            row = p.at(given[name], species * channels * paths + start)
+            with p.range(0, paths) as n:
+                p.store(p.load(row, n * channels, mask), local[name], n * lanes)
+        for name in sums:
+            _clear(p, local[name], paths)
+        with p.range(first, stop, BATCH) as begin:
+            atoms = p.smaller(stop - begin, p.like(BATCH, begin))
+            _batch(p, kernel, coupling, (given, local), (begin, atoms, start, channels, mask))
+        for name in sums:
+            row = p.at(given[name], item * channels * paths + start)
+            with p.range(0, paths) as n:
+                p.store(p.load(local[name], n * lanes), row, n * channels, mask)
+    return p.text
+
+
+def _batch(p: Program, kernel: Kernel, coupling: SymmetricCoupling, memory: tuple, at: tuple) -> None:
+    """Copy the rows of some atoms in, run all groups over them, copy the results out."""
+    given, local = memory
+    begin, atoms, start, channels, mask = at
+
+    def each(names: Sequence[str], copy: Callable[[str, Value, Value, Value], None]) -> None:
+        for name in names:
+            rows = _rows(name, coupling)
+            with p.range(0, atoms) as k:
+                atom = p.read(given["order"], begin + k, "i64")
+                far, near = (
+                    p.at(given[name], atom * channels * rows + start),
+                    p.at(local[name], k * (rows * p.lanes)),
+                )
+                with p.range(0, rows) as row:
+                    copy(name, far, near, row)
+
+    each(
+        kernel.reads,
+        lambda _, far, near, row: p.store(p.load(far, row * channels, mask), near, row * p.lanes),
+    )
+    for name in kernel.writes:
+        _clear(p, local[name], BATCH * _rows(name, coupling))
+    for group in _groups(coupling):
+        with p.range(0, atoms) as k:
+            here = {
+                name: p.at(local[name], k * (_rows(name, coupling) * p.lanes))
+                for name in kernel.reads + kernel.writes
+            }
+            _group(p, kernel, coupling, group, {**local, **here})
+    each(
+        kernel.writes,
+        lambda _, far, near, row: p.store(p.load(near, row * p.lanes), far, row * channels, mask),
+    )
+
+
+def _rows(name: str, coupling: SymmetricCoupling) -> int:
+    return coupling.lm_out if name in ("out", "g") else coupling.lm_in
+
+
+def _clear(p: Program, buffer: Value, rows: int) -> None:
+    with p.range(0, rows) as n:
+        p.store(p.constant(0.0), buffer, n * p.lanes)
+
+
+def _groups(coupling: SymmetricCoupling) -> list[list[int]]:
+    """Paths, those with the same factors next to one another, in groups of limited size."""
+    paths = sorted(range(len(coupling.paths)), key=lambda n: coupling.paths[n].factors)
+    found: list[list[int]] = []
+    size = 0
+    for n in paths:
+        terms = sum(len(rows) for rows in coupling.polynomials[n].values())
+        if not found or size + terms > _LIMIT:
+            found.append([])
+            size = 0
+        found[-1].append(n)
+        size += terms
+    return found
+
+
+def _group(
+    p: Program, kernel: Kernel, coupling: SymmetricCoupling, group: list[int], near: dict[str, Value]
+) -> None:
+    """Formulae of one group for one atom; results are added to what is in the buffers."""
+    tangents = "vA" in kernel.reads
+    A = _Loads(p, near["A"], near.get("vA"))
+    w = _Loads(p, near["w"], near.get("vw"))
+    found: list[tuple[str, dict[int, Dual]]] = []
+    if "out" in kernel.writes:
+        found.append(("out", _forward({n: coupling.polynomials[n] for n in group}, A, w)))
+    if kernel.sums_weights:
+        dA, dw = _backward({n: coupling.polynomials[n] for n in group}, A, w, _Loads(p, near["g"]))
+        found += [("dA", dA), ("dw", dw)]
+    for name, numbers in found:
+        for row, number in numbers.items():
+            result = number.tangent if tangents else number.value
+            if result is not None:
+                p.store(p.load(near[name], row * p.lanes) + result, near[name], row * p.lanes)
+
+
+class _Loads:
+    """Rows of a buffer as dual numbers, and their products, each made once."""
+
+    def __init__(self, p: Program, values: Value, tangents: Value | None = None) -> None:
+        self._p, self._values, self._tangents = p, values, tangents
+        self._products: dict[Monomial, Dual] = {}
+
+    def __getitem__(self, monomial: Monomial) -> Dual:
+        """Product of some rows."""
+        if monomial not in self._products:
+            self._products[monomial] = self._make(monomial)
+        return self._products[monomial]
+
+    def _make(self, monomial: Monomial) -> Dual:
+        *head, last = monomial
+        if head:
+            return self[tuple(head)] * self[(last,)]
+        place = last * self._p.lanes
+        tangent = None if self._tangents is None else self._p.load(self._tangents, place)
+        return Dual(self._p.load(self._values, place), tangent)
+
+
+def _add(sums: dict, key: object, number: Dual) -> None:
+    sums[key] = sums[key] + number if key in sums else number
+
+
+def _forward(polynomials: dict[int, Polynomial], A: _Loads, w: _Loads) -> dict[int, Dual]:
+    """Rows of the output: Σ_path w_path p_path,M."""
+    maps: dict[tuple[int, int], Dual] = {}
+    for monomial in sorted({m for polynomial in polynomials.values() for m in polynomial}):
+        for path, polynomial in polynomials.items():
+            for row, coefficient in polynomial.get(monomial, {}).items():
+                _add(maps, (path, row), A[monomial] * coefficient)
+    out: dict[int, Dual] = {}
+    for (path, row), number in maps.items():
+        _add(out, row, number * w[(path,)])
+    return out
+
+
+def _backward(
+    polynomials: dict[int, Polynomial], A: _Loads, w: _Loads, g: _Loads
+) -> tuple[dict[int, Dual], dict[int, Dual]]:
+    """Gradients with respect to rows of A, and to the weights."""
+    dA: dict[int, Dual] = {}
+    dw: dict[int, Dual] = {}
+    for path, polynomial in polynomials.items():
+        factors: dict[tuple, Dual] = {}
+        leaves: dict[Monomial, Dual] = {}
+        for monomial, rows in polynomial.items():
+            key = tuple(rows.items())
+            if key not in factors:
+                terms = [g[(row,)] * coefficient for row, coefficient in key]
+                factors[key] = sum(terms[1:], start=terms[0])
+            leaves[monomial] = factors[key]
+        gradient: dict[int, Dual] = {}
+        dw[path] = _pull(leaves, (), A, gradient)
+        for row, number in gradient.items():
+            _add(dA, row, number * w[(path,)])
+    return dA, dw
+
+
+def _pull(leaves: dict[Monomial, Dual], head: Monomial, A: _Loads, gradient: dict[int, Dual]) -> Dual:
+    """Derivative of Σ leaf·monomial with respect to the product ``head``; adds those with respect to rows."""
+    total: list[Dual] = []
+    for row, group in groupby(leaves, key=lambda monomial: monomial[len(head)]):
+        below = {monomial: leaves[monomial] for monomial in group}
+        longer = (*head, row)
+        number = below[longer] if longer in below else _pull(below, longer, A, gradient)
+        _add(gradient, row, number * A[head] if head else number)
+        total.append(number * A[(row,)])
+    return sum(total[1:], start=total[0])
