@@ -138,7 +138,15 @@ def watched() -> Iterator[list[Explanation]]:
 
 def ops() -> dict[str, Op]:
     """All operations by name."""
-    from atomscape.ops import convolution, harmonics, invariants, radial, segment
+    from atomscape.ops import (
+        convolution,
+        harmonics,
+        invariants,
+        radial,
+        radial_convolution,
+        segment,
+        symmetric_contraction,
+    )
 
-    del convolution, harmonics, invariants, radial, segment
+    del convolution, harmonics, invariants, radial, radial_convolution, segment, symmetric_contraction
     return dict(OPS)

@@ -1,0 +1,105 @@
+"""Run the kernels of ``jit/convolve.py`` on torch tensors: variants, memory for results, slices, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from atomscape.ops.convolution import Coupling, Parity
+from atomscape.ops.jit import convolve, launch, radial
+from atomscape.ops.jit.compile import address_of
+from atomscape.ops.jit.convolve import Variant
+from atomscape.ops.jit.team import threads_for
+from atomscape.shapes import Tensor
+
+HIGHEST = 6
+RANKS = 128
+_PARITIES: tuple[Parity, ...] = ("natural", "both", "so3")
+_STREAM = 1 << 22  # bytes of dw that would push everything else out of the caches
+_EDGES, _SLICES = 256, 16  # dW is summed in so many parts: of so many edges at least, so many parts at most
+
+
+def too_high(coupling: Coupling) -> str | None:
+    """Why a coupling has no kernel, or None."""
+    top = max(coupling.l_in, coupling.l_edge, coupling.l_out)
+    return None if top <= HIGHEST else f"degree {top}; kernels are written up to degree {HIGHEST}"
+
+
+def numbers_of(coupling: Coupling) -> list[int]:
+    """Write a coupling as the numbers that a torch operator can take."""
+    k = coupling
+    return [k.l_in, k.l_edge, k.l_out, _PARITIES.index(k.parity), int(k.pseudo_in)]
+
+
+def coupling_of(numbers: Sequence[int]) -> Coupling:
+    """Coupling of its numbers."""
+    return _coupling(tuple(numbers))
+
+
+@cache
+def _coupling(numbers: tuple[int, ...]) -> Coupling:
+    l_in, l_edge, l_out, parity, pseudo = numbers
+    return Coupling(l_in, l_edge, l_out, _PARITIES[parity], bool(pseudo))
+
+
+@cache
+def _address(kernel: str, variant: Variant) -> int:
+    write = {"forward": convolve.forward, "backward": convolve.backward}[kernel]
+    return address_of(f"convolution_{kernel}", (variant,), lambda: write(variant))
+
+
+def variant(x: Tensor, coupling: Sequence[int], **more) -> Variant:
+    """Variant of a kernel for features ``x`` [atoms, lm, channels]."""
+    channels = x.shape[2]
+    lanes = launch.lanes_for(x.dtype, channels)
+    tail = channels % lanes != 0
+    if tail:
+        more["stream"] = False
+    return Variant(coupling_of(coupling), launch.NUMBER[x.dtype], lanes, tail, **more)
+
+
+def streams(dw: Tensor) -> bool:
+    """Whether so large a result should go past the caches."""
+    return dw.nbytes > _STREAM
+
+
+def table_slices(edges: int) -> int:
+    """Parts in which dW is summed: a matter of the number of edges alone, so that its rounding is too."""
+    return max(1, min(edges // _EDGES, _SLICES))
+
+
+def named(names: str, *tensors: Tensor) -> dict[str, Tensor]:
+    """Contiguous tensors by the names that the kernels have for them."""
+    return {n: t.contiguous() for n, t in zip(names.split(), tensors, strict=True)}
+
+
+def run_forward(v: Variant, tensors: dict[str, Tensor]) -> None:
+    """Sum into ``out`` over the edges of each centre."""
+    _run("forward", v, tensors, tensors["centre"], tensors["neighbour"], None)
+
+
+def run_backward(v: Variant, tensors: dict[str, Tensor], slices: int | None = None) -> None:
+    """Gradients, dx summed over the edges of each neighbour."""
+    _run("backward", v, tensors, tensors["neighbour"], tensors["centre"], slices)
+
+
+def _run(
+    kernel: str, v: Variant, tensors: dict[str, Tensor], key: Tensor, other: Tensor, slices: int | None
+) -> None:
+    edges, (rows, _, channels) = len(key), tensors["x"].shape
+    if 0 in (edges, channels):
+        return
+    paths = len(v.coupling.paths)
+    threads = threads_for((5.0 + v.rank) * paths * edges * channels)
+    if slices is None:
+        slices = 1 if threads == 1 else 4 * threads
+    threads = min(threads, slices)
+    given = tensors | {
+        "sequence": launch.sequence(key, other, rows),
+        "edges": edges,
+        "channels": channels,
+        "slices": slices,
+    }
+    if v.radial != "memory":
+        given["scratch"] = tensors["x"].new_empty(threads * len(radial.TILES) * v.lanes * paths * channels)
+    launch.call(_address(kernel, v), convolve.ARGUMENTS, given, threads)
