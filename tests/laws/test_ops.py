@@ -9,6 +9,7 @@ import torch
 
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.op import Op, ops
+from atomscape.ops.symmetric_contraction import SymmetricCoupling
 from atomscape.testing import op_laws
 
 CENTRE = torch.tensor([0, 0, 1, 3, 3, 3])
@@ -30,6 +31,12 @@ def coupled(*degrees: int, parity="natural", pseudo_in=False) -> tuple:
     return x, Y, random(6, len(c.paths), 3, seed=2), CENTRE, NEIGHBOUR, c
 
 
+def many_body(*sizes: int, parity="natural", channels=3) -> tuple:
+    c = SymmetricCoupling(*sizes, parity)
+    w = random(5, len(c.paths), channels, seed=1)
+    return random(4, c.lm_in, channels), w, torch.tensor([3, 0, 3, 1]), c
+
+
 # operation → case → arguments. An operation without a case fails the last test of this file.
 ARGUMENTS: dict[str, dict[str, tuple]] = {
     "solid_harmonics": {f"l={l}": (random(5, 3), l) for l in (0, 1, 2, 3, 5)},
@@ -42,6 +49,15 @@ ARGUMENTS: dict[str, dict[str, tuple]] = {
         "so3": coupled(1, 1, 1, parity="so3"),
         "both": coupled(1, 1, 1, parity="both", pseudo_in=True),
         "both from natural": coupled(1, 1, 1, parity="both"),
+    },
+    "symmetric_contraction": {
+        "linear": many_body(1, 1, 1),
+        "quadratic": many_body(2, 2, 2),
+        "cubic": many_body(2, 1, 3),
+        "scalars only": many_body(0, 0, 3),
+        "nothing makes l=2": many_body(0, 2, 2),
+        "so3": many_body(1, 1, 3, parity="so3"),
+        "both": many_body(1, 1, 2, parity="both"),
     },
     "lengths": {"vectors": (random(5, 3),)},
     "bessel_basis": {"five": (distances(), 3.0, 5)},

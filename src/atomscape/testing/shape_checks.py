@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintPep673Exception
 from jaxtyping import install_import_hook
+
+_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for type checkers
 
 
 def install(*packages: str) -> None:
@@ -21,6 +23,6 @@ def install(*packages: str) -> None:
 def checked(function: Callable, *args, **kwargs) -> Callable:
     """Like ``beartype``, but leaves alone a method that returns ``Self``, which only a class can resolve."""
     try:
-        return beartype(function, *args, **kwargs)
+        return _beartype(function, *args, **kwargs)
     except BeartypeDecorHintPep673Exception:
         return function

@@ -4,15 +4,15 @@ With p_path,M the polynomials, S = Σ_M g_M B_M, and ' the derivative along give
 
     forward:   B_M = Σ_path w_path p_path,M(A)
     backward:  ∂S/∂A_a = Σ_path w_path ∂p_path/∂A_a,   ∂S/∂w_path = p_path,   p_path = Σ_M g_M p_path,M
-    tangents:  (∂S/∂A)', (∂S/∂w)' and B', the gradients of the backward's outputs along these directions
+    second:    (∂S/∂A)', (∂S/∂w)' and B': gradients with respect to A, w and g of the backward pass
 
 Monomials A_a A_b A_c with a ≤ b ≤ c form a tree: the product of a monomial is that of its head times one more
 row. The gradient of a path is pulled back through the tree, leaf by leaf; the root then holds p_path itself.
 
 Atoms are taken species by species, in batches that fit the first-level cache with all that is summed for
-them. The code runs group by group over a batch, a group being so few paths that it fits the instruction cache.
-A task is some atoms of one species and one block of channels; each writes a sum for the weights of its own, so
-that no two threads write to one place and the result does not depend on their number.
+them. The code runs group by group over a batch, a group being so few paths that their code fits the cache of
+decoded instructions. A task is some atoms of one species and one block of channels; each writes a sum for the
+weights of its own, so that no two threads write to one place and the result does not depend on their number.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Polynomial = dict[Monomial, dict[int, float]]
 
 
 class Kernel(NamedTuple):
-    """What a kernel reads and writes for each atom (of the features' or the output's rows), and for weights."""
+    """What a kernel reads and writes for each atom, the weights that it reads, and whether it sums theirs."""
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
@@ -44,26 +44,37 @@ class Kernel(NamedTuple):
 
 KERNELS = {
     "forward": Kernel(("A",), ("out",), ("w",), False),
+    "backward_A": Kernel(("A", "g"), ("dA",), ("w",), False),
     "backward": Kernel(("A", "g"), ("dA",), ("w",), True),
-    "tangents": Kernel(("A", "vA", "g"), ("dA", "out"), ("w",), True),
-    "tangents_w": Kernel(("A", "vA", "g"), ("dA", "out"), ("w", "vw"), True),
+    "second": Kernel(("A", "vA", "g"), ("dA", "out"), ("w",), True),
+    "second_w": Kernel(("A", "vA", "g"), ("dA", "out"), ("w", "vw"), True),
 }
-"""Arguments in order: reads, writes, weights, the weights' sums if any, order, items; tasks, channels."""
+
+
+def arguments(kernel: Kernel) -> tuple[str, ...]:
+    """Names of a kernel's arguments in order; ``dw`` is the weights' sums."""
+    sums = ("dw",) if kernel.sums_weights else ()
+    return (*kernel.reads, *kernel.writes, *kernel.weights, *sums, "order", "items", "tasks", "channels")
+
+
+def rows_of(name: str, coupling: SymmetricCoupling) -> int:
+    """Rows of an argument for each atom: those of the output for ``out`` and ``g``, else of the features."""
+    return coupling.lm_out if name in ("out", "g") else coupling.lm_in
 
 
 def write(kind: str, coupling: SymmetricCoupling, number: str, lanes: int) -> str:
     """LLVM IR of one kernel.
 
-    ``items`` are triples (first, last + 1, species) of places in ``order``, which lists atoms; a task is an item
-    and a block of channels. The weights' sums are [items, paths, channels].
+    ``items`` are triples (first, last + 1, species) of places in ``order``, which lists atoms; a task is an
+    item and a block of channels. The weights' sums are [items, paths, channels].
     """
     kernel, p = KERNELS[kind], Program(f"symmetric_contraction_{kind}", number, lanes)
     sums = ("dw",) if kernel.sums_weights else ()
-    names = (*kernel.reads, *kernel.writes, *kernel.weights, *sums, "order", "items")
+    *names, _, _ = arguments(kernel)
     given = {name: p.pointer(k) for k, name in enumerate(names)}
     tasks, channels = p.integer(len(names)), p.integer(len(names) + 1)
     paths = len(coupling.paths)
-    local = {name: p.buffer(BATCH * _rows(name, coupling) * lanes) for name in kernel.reads + kernel.writes}
+    local = {name: p.buffer(BATCH * rows_of(name, coupling) * lanes) for name in kernel.reads + kernel.writes}
     local |= {name: p.buffer(paths * lanes) for name in kernel.weights + sums}
     blocks = (channels + (lanes - 1)) / lanes
     with p.range(tasks * p.thread / p.threads, tasks * (p.thread + 1) / p.threads) as task:
@@ -94,7 +105,7 @@ def _batch(p: Program, kernel: Kernel, coupling: SymmetricCoupling, memory: tupl
 
     def each(names: Sequence[str], copy: Callable[[str, Value, Value, Value], None]) -> None:
         for name in names:
-            rows = _rows(name, coupling)
+            rows = rows_of(name, coupling)
             with p.range(0, atoms) as k:
                 atom = p.read(given["order"], begin + k, "i64")
                 far, near = (
@@ -109,11 +120,11 @@ def _batch(p: Program, kernel: Kernel, coupling: SymmetricCoupling, memory: tupl
         lambda _, far, near, row: p.store(p.load(far, row * channels, mask), near, row * p.lanes),
     )
     for name in kernel.writes:
-        _clear(p, local[name], BATCH * _rows(name, coupling))
+        _clear(p, local[name], BATCH * rows_of(name, coupling))
     for group in _groups(coupling):
         with p.range(0, atoms) as k:
             here = {
-                name: p.at(local[name], k * (_rows(name, coupling) * p.lanes))
+                name: p.at(local[name], k * (rows_of(name, coupling) * p.lanes))
                 for name in kernel.reads + kernel.writes
             }
             _group(p, kernel, coupling, group, {**local, **here})
@@ -121,10 +132,6 @@ def _batch(p: Program, kernel: Kernel, coupling: SymmetricCoupling, memory: tupl
         kernel.writes,
         lambda _, far, near, row: p.store(p.load(near, row * p.lanes), far, row * channels, mask),
     )
-
-
-def _rows(name: str, coupling: SymmetricCoupling) -> int:
-    return coupling.lm_out if name in ("out", "g") else coupling.lm_in
 
 
 def _clear(p: Program, buffer: Value, rows: int) -> None:
@@ -157,9 +164,9 @@ def _group(
     found: list[tuple[str, dict[int, Dual]]] = []
     if "out" in kernel.writes:
         found.append(("out", _forward({n: coupling.polynomials[n] for n in group}, A, w)))
-    if kernel.sums_weights:
+    if "dA" in kernel.writes:
         dA, dw = _backward({n: coupling.polynomials[n] for n in group}, A, w, _Loads(p, near["g"]))
-        found += [("dA", dA), ("dw", dw)]
+        found += [("dA", dA), ("dw", dw)] if kernel.sums_weights else [("dA", dA)]
     for name, numbers in found:
         for row, number in numbers.items():
             result = number.tangent if tangents else number.value
