@@ -1,4 +1,4 @@
-"""How fast is the equivariant convolution? ``python benchmarks/convolution.py [--quick] [--json] [--only TEXT]``.
+"""How fast is the convolution? ``python benchmarks/convolution.py [--quick] [--json] [--only TEXT]``.
 
 A rattled fcc crystal, 42 neighbours per atom, natural parity, features, harmonics and radial weights given:
 forward; forward + backward (gradients of all three); second order (the gradients of a random combination of
@@ -90,9 +90,8 @@ def _rows(
     taken = race(taking, machine.threads, rounds)
     seconds = {name: value / len(problem.centre) for name, value in taken.items()}
     limit = limit_of(problem, what, machine) / len(problem.centre)
-    chosen = convolution.explain(
-        *sides[""].inputs, problem.centre, problem.neighbour, problem.coupling
-    ).chosen
+    graph = problem.centre, problem.neighbour, problem.coupling
+    chosen = convolution.explain(*sides[""].inputs, *graph).chosen
     for name in [*list(seconds)[1:], *reasons]:
         error = reasons.get(name) or errors[name]
         yield Row(QUESTION, case, seconds[""], name, seconds.get(name), error, limit, chosen)
@@ -105,15 +104,12 @@ def limit_of(problem: Problem, what: str, machine: Limits) -> float:
     weights = problem.w.nbytes
     edge_bytes = edges * (problem.Y.shape[1] * size + 2 * problem.centre.element_size())
     nodes = problem.x.nbytes
+    both, once = forward + backward, weights + edge_bytes + nodes
     per_channel, reads, writes = {
-        "forward": (forward, weights + edge_bytes + nodes, nodes),
-        "forward + backward": (forward + backward, 2 * (weights + edge_bytes + nodes) + nodes, 2 * nodes + weights),
-        "second order": (
-            forward + backward + 6 * product,
-            4 * weights + 3 * edge_bytes + 4 * nodes,
-            2 * weights + 4 * nodes,
-        ),
-    }[what]  # fmt: skip
+        "forward": (forward, once, nodes),
+        "forward + backward": (both, 2 * once + nodes, weights + 2 * nodes),
+        "second order": (both + 6 * product, 3 * once + weights + nodes, 2 * weights + 4 * nodes),
+    }[what]
     return machine.seconds(2.0 * per_channel * problem.w.shape[2] * edges, reads, writes, dtype)
 
 

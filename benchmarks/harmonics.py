@@ -32,14 +32,14 @@ def ours(l_max: int) -> Function:
 
 
 def of_e3nn(l_max: int) -> Function:
-    """e3nn's module; its polar axis is y, so it is given (y, z, x) where results are compared."""
+    """The module of e3nn; its polar axis is y, so it is given (y, z, x) where results are compared."""
     from e3nn import o3
 
     return o3.SphericalHarmonics(list(range(l_max + 1)), normalize=True, normalization="component")
 
 
 def of_sphericart(l_max: int) -> Function:
-    """sphericart's module; its values are ours over √(4π)."""
+    """The torch module of sphericart; its values are ours over √(4π)."""
     import sphericart.torch
 
     return sphericart.torch.SphericalHarmonics(l_max)

@@ -1,6 +1,6 @@
 """What this machine can do at most: fused multiply–adds, and bytes to and from memory, per second.
 
-Measured natively, in the same run as the benchmark that is judged by them. A kernel that needs so many
+Measured by native loops, in the same run as the benchmark that is judged by them. A kernel that needs so many
 operations and has to move so many bytes cannot be faster than its ``Limits.seconds``, the roofline.
 """
 
@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import ceil, log2
 from threading import Barrier, Thread
-from time import perf_counter
+from time import perf_counter, process_time
 
-import llvmlite.binding as llvm
 import torch
 from measure import Row
+
+from atomscape.ops.jit.compile import address_of, vector_bytes
 
 CHAINS = 12  # independent sums: more than latency × units of any processor, fewer than its registers
 MEMORY = 2**28  # bytes beyond every cache
@@ -104,11 +105,12 @@ def _copy(target: torch.Tensor, source: torch.Tensor, count: int) -> float:
 
 
 def _all_at_once(parts: list[Callable[[], object]]) -> float:
-    """Wall time of all parts, each on its own thread; native calls by ctypes let the others run.
+    """Time of all parts, each on its own thread; native calls by ctypes let the others run.
 
-    They are repeated until it takes ``SECONDS``, with one start and one end for all.
+    They are repeated until it takes ``SECONDS``, with one start and one end for all. As in every benchmark,
+    CPU time counts for one thread, wall time for more.
     """
-    repeats = 1
+    repeats, clock = 1, process_time if len(parts) == 1 else perf_counter
     while True:
         ready = Barrier(len(parts) + 1)
 
@@ -121,47 +123,28 @@ def _all_at_once(parts: list[Callable[[], object]]) -> float:
         for part in parts:
             Thread(target=repeated, args=(part,)).start()
         ready.wait()
-        start = perf_counter()
+        start = clock()
         ready.wait()
-        taken = perf_counter() - start
+        taken = clock() - start
         if taken > SECONDS:
             return taken / repeats
         repeats *= max(2, ceil(1.2 * SECONDS / max(taken, 1e-6)))
 
 
-@cache
-def _width() -> int:
-    """Bytes of the widest vector of this processor that LLVM can use."""
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
-
-
 def _lanes(dtype: torch.dtype) -> int:
-    return _width() // dtype.itemsize
+    return vector_bytes() // dtype.itemsize
 
 
 @cache
 def _native(what: str, dtype: torch.dtype) -> Callable[..., None]:
-    """Compile one of the two loops; LLVM's text is as short as any way to build it."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    features = llvm.get_host_cpu_features().flatten()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=3
-    )
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(_loop(what, dtype)), machine)
-    engine.finalize_object()
+    """Compile one of the two loops."""
+    address = address_of(what, (dtype, _lanes(dtype), CHAINS), lambda: _loop(what, dtype))
     arguments = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p][: 3 if what == "reading" else 2]
-    function = ctypes.CFUNCTYPE(None, *arguments)(engine.get_function_address(what))
-    _engines.append(engine)
-    return function
-
-
-_engines: list[llvm.ExecutionEngine] = []  # keep the machine code alive
+    return ctypes.CFUNCTYPE(None, *arguments)(address)
 
 
 def _loop(what: str, dtype: torch.dtype) -> str:
-    """``steps`` times: each chain a ← x·x + a (arithmetic), or a ← a + the next vector in memory (reading)."""
+    """``steps`` times: each chain a ← x·x + a (arithmetic), or a ← a + the next vector (reading)."""
     scalar = {torch.float32: "float", torch.float64: "double"}[dtype]
     lanes = _lanes(dtype)
     vector, reading = f"<{lanes} x {scalar}>", what == "reading"
@@ -191,8 +174,8 @@ def _loop(what: str, dtype: torch.dtype) -> str:
             "loop:",
             "  %n = phi i64 [ 0, %entry ], [ %next, %loop ]",
             *phis,
-            *([f"  %first = mul i64 %n, {CHAINS}", f"  %start = getelementptr {vector}, ptr %data, i64 %first"]
-              if reading else []),
+            *([f"  %first = mul i64 %n, {CHAINS}"] if reading else []),
+            *([f"  %start = getelementptr {vector}, ptr %data, i64 %first"] if reading else []),
             *body,
             "  %next = add i64 %n, 1",
             "  %more = icmp slt i64 %next, %steps",

@@ -1,8 +1,8 @@
 """What every benchmark shares: time it, print a table of ratios or JSON lines, keep the full runs.
 
 A benchmark is a list of rows ``(question, case, ours_s, peer, peer_s, ratio, error)``. ``ratio`` is peer over
-ours: above 1 we are faster. A peer that is not installed is named with its reason, never left out. Where it is
-known, ``limit_s`` is the least time the machine allows (``limits.py``) and ``share`` the part of it we reach.
+ours: above 1 we are faster. A peer that is not installed is named with its reason, never left out.
+Where known, ``limit_s`` is the least time that the machine allows (``limits.py``), ``share`` it over ours.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def best_of(
 def command(question: str, run: Callable[..., Iterable[Row]], per: str, *extra: str) -> None:
     """Run a benchmark as a command; ``per`` says what one time is for, such as ``"structure"``.
 
-    ``run`` is called with ``quick``, and with those of ``only`` and ``threads`` that ``extra`` names. What does
-    not measure everything is not kept.
+    ``run`` is called with ``quick``, and with those of ``only`` and ``threads`` that ``extra`` names. A run
+    of some cases only is not kept.
     """
     parser = argparse.ArgumentParser(description=f"{question}: times per {per}, ours beside the peers'")
     parser.add_argument("--quick", action="store_true", help="small and short; nothing is kept")
