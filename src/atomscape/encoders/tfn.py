@@ -18,14 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from atomscape.atoms.graph import Graph
-from atomscape.nn.edges import Edges, RadialNetwork, edges
+from atomscape.nn.edges import Edges, edges
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.gate import Gate
 from atomscape.nn.layout import Layout
 from atomscape.nn.linear import SelfInteraction
+from atomscape.nn.radial import RadialNetwork
 from atomscape.nn.species import SpeciesEmbedding
 from atomscape.o3.irreps import Irreps
-from atomscape.ops.convolution import Coupling, convolution
+from atomscape.ops.convolution import Coupling
+from atomscape.ops.radial_convolution import radial_convolution
 from atomscape.shapes import Float, Tensor
 
 
@@ -65,8 +67,10 @@ class Layer(nn.Module):
         self, h: Float[Tensor, "atoms lm_in channels"], e: Edges
     ) -> Float[Tensor, "atoms lm channels"]:
         """One layer; the first one takes scalars only and returns all degrees."""
-        m = convolution(
-            self.before(h), e.harmonics, self.radial(e.radial), e.centre, e.neighbour, self.coupling
+        radial = self.radial(e)
+        m = radial_convolution(
+            *(self.before(h), e.harmonics, radial.h, radial.W),
+            *(e.centre, e.neighbour, self.coupling, radial.start),
         )
         u = self.after(m / self.norm) + self._widen(self.skip(h))
         return self._widen(h) + self.gate(u)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from atomscape.atoms.graph import Graph
 from atomscape.ops.harmonics import spherical_harmonics
@@ -18,6 +17,7 @@ class Edges(NamedTuple):
 
     centre: Int[Tensor, " edges"]
     neighbour: Int[Tensor, " edges"]
+    lengths: Float[Tensor, " edges"]  # Å
     harmonics: Float[Tensor, "edges lm"]
     radial: Float[
         Tensor, "edges basis"
@@ -37,8 +37,13 @@ def edges(graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.d
     check_cutoff(graph, cutoff)
     vectors = graph.vectors.to(dtype)
     r = lengths(vectors)
-    radial = bessel_basis(r, cutoff, n_radial) * polynomial_cutoff(r, cutoff).unsqueeze(-1)
-    return Edges(graph.centre, graph.neighbour, spherical_harmonics(vectors, l_max), radial)
+    radial = radial_functions(r, cutoff, n_radial)
+    return Edges(graph.centre, graph.neighbour, r, spherical_harmonics(vectors, l_max), radial)
+
+
+def radial_functions(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
+    """Bessel functions times the polynomial cutoff."""
+    return bessel_basis(r, cutoff, count) * polynomial_cutoff(r, cutoff).unsqueeze(-1)
 
 
 def check_cutoff(graph: Graph, cutoff: float) -> None:
@@ -48,23 +53,3 @@ def check_cutoff(graph: Graph, cutoff: float) -> None:
             f"the graph has edges up to {graph.cutoff} Å, the encoder needs them up to {cutoff} Å; "
             "make it with neighbour_graph(structures, encoder.cutoff)"
         )
-
-
-class RadialNetwork(nn.Module):
-    """Radial weights R(r) of every path and channel: basis → hidden → paths × channels (no biases).
-
-    Without biases R is exactly zero where the cut-off basis is, so no message survives beyond the cutoff.
-    """
-
-    def __init__(self, n_radial: int, hidden: int, paths: int, channels: int) -> None:
-        super().__init__()
-        self.paths, self.channels = paths, channels
-        self.hidden = nn.Linear(n_radial, hidden, bias=False) if hidden else None
-        self.out = nn.Linear(hidden or n_radial, paths * channels, bias=False)
-        nn.init.normal_(self.out.weight, std=(hidden or n_radial) ** -0.5)
-
-    def forward(self, radial: Float[Tensor, "edges basis"]) -> Float[Tensor, "edges paths channels"]:
-        """Evaluate on the cut-off basis."""
-        if self.hidden is not None:
-            radial = nn.functional.silu(self.hidden(radial))
-        return self.out(radial).unflatten(-1, (self.paths, self.channels))
