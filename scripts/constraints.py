@@ -15,7 +15,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "dev,molecules,label,tensorboard"
+EXTRAS = "dev,bench,molecules,label,tensorboard"
 # Chosen by hand: torch, with which speed is measured; soupsieve, whose 4.1 wants Python 3.11.5.
 CHOSEN = {"torch": "2.13.0", "soupsieve": "2.8"}
 HEADER = """\
