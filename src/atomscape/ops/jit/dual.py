@@ -22,6 +22,10 @@ class Dual:
         """Sum."""
         return Dual(self.value + other.value, _sum(self.tangent, other.tangent))
 
+    def __sub__(self, other: Dual) -> Dual:
+        """Difference."""
+        return self + other * -1.0
+
     def __mul__(self, other: Dual | float) -> Dual:
         """Product, by Leibniz's rule."""
         if not isinstance(other, Dual):

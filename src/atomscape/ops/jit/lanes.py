@@ -14,7 +14,7 @@ what is known beforehand (degrees, coefficients) is unrolled by Python itself.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -244,6 +244,14 @@ class Program:
         zeros = f"<{self.lanes} x i32> zeroinitializer"
         return self.emit(
             f"shufflevector {self.vector} {one.name}, {self.vector} poison, {zeros}", self.vector
+        )
+
+    def shuffle(self, a: Value, b: Value, lanes: Sequence[int | None]) -> Value:
+        """Vector of chosen lanes of ``a``, followed by those of ``b``; None where anything will do."""
+        chosen = ", ".join("i32 poison" if k is None else f"i32 {k}" for k in lanes)
+        return self.emit(
+            f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(lanes)} x i32> <{chosen}>",
+            f"<{len(lanes)} x {self.scalar}>",
         )
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:

@@ -1,0 +1,197 @@
+"""Operations that map each point alone, [points, inputs] → [points, outputs]: value and derivatives.
+
+Formulae are written once, on dual numbers, as values f(r) and as the gradient of S = Σ_n g_n f_n(r), g the
+cotangent. Three kernels follow,
+
+    value:     f(r)
+    gradient:  ∂S/∂r
+    second:    (∂S/∂r)' and f(r)', derivatives along v, that is the gradients of v·∂S/∂r by r and by g
+
+and the third derivative and all beyond go through the reference. Lanes are points. Nothing is kept for the
+backward pass but the arguments.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+
+from atomscape.ops.jit import launch
+from atomscape.ops.jit.compile import address_of
+from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
+from atomscape.ops.jit.dual import Dual
+from atomscape.ops.jit.lanes import Program
+from atomscape.ops.jit.rows import blocks
+from atomscape.ops.jit.team import threads_for
+from atomscape.shapes import Tensor
+
+Kind = Literal["value", "gradient", "second"]
+
+
+class Formulae(Protocol):
+    """What an operation computes for each point."""
+
+    @property
+    def inputs(self) -> int:
+        """Numbers per point that come in."""
+        ...
+
+    @property
+    def outputs(self) -> int:
+        """Numbers per point that come out."""
+        ...
+
+    def values(self, p: Program, r: list[Dual], scale: Dual) -> list[Dual]:
+        """f(r); ``scale`` is a number known only at run time."""
+        ...
+
+    def gradient(self, p: Program, r: list[Dual], g: list[Dual], scale: Dual) -> list[Dual]:
+        """Σ_n g_n ∂f_n/∂r."""
+        ...
+
+
+class Arrays(NamedTuple):
+    """What a kernel reads and writes; the order of its arguments."""
+
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+ARRAYS: dict[Kind, Arrays] = {
+    "value": Arrays(("r",), ("f",)),
+    "gradient": Arrays(("g", "r"), ("dr",)),
+    "second": Arrays(("g", "r", "v"), ("dg", "dr")),
+}
+_LIKE_R = ("r", "v", "dr")
+
+
+def write(name: str, kind: Kind, need: tuple[bool, ...], formulae: Formulae, number: str, lanes: int) -> str:
+    """LLVM IR of one kernel; ``need`` tells which of its results are wanted."""
+    p = Program(f"{name}_{kind}", number, lanes)
+    reads, writes = ARRAYS[kind]
+    sizes = {n: formulae.inputs if n in _LIKE_R else formulae.outputs for n in reads + writes}
+    arrays = {n: (p.pointer(k), sizes[n]) for k, n in enumerate(reads + writes)}
+    points = p.integer(len(arrays))
+    scale = Dual(p.broadcast(p.number(len(arrays) + 1)))
+    written = {n: arrays[n] for n, wanted in zip(writes, need, strict=True) if wanted}
+    used = {n: arrays[n] for n in reads if n != "g" or "dr" in written}
+    with blocks(p, points, used, written) as block:
+        read = {n: block.read(n) for n in used}
+        tangents = read.get("v", [None] * formulae.inputs)
+        r = [Dual(x, v) for x, v in zip(read["r"], tangents, strict=True)]
+        results: dict[str, list[Dual]] = {}
+        if "dr" in written:
+            results["dr"] = formulae.gradient(p, r, [Dual(x) for x in read["g"]], scale)
+        if "f" in written or "dg" in written:
+            results["f" if kind == "value" else "dg"] = formulae.values(p, r, scale)
+        for n, columns in results.items():
+            numbers = [c.tangent if kind == "second" else c.value for c in columns]
+            block.write(n, [p.constant(0.0) if x is None else x for x in numbers])
+    return p.text
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """One operation: its name, how it is called, and its formulae.
+
+    ``parameters`` is the rest of the operator's schema after ``r``; ``formulae`` and ``scale`` read those;
+    ``vector`` tells whether a point is the last axis of ``r`` or one number of it, ``many`` whether its
+    results are an axis. ``work`` is a guess of the multiplications for each output.
+    """
+
+    name: str
+    parameters: str
+    formulae: Callable[..., Formulae]
+    scale: Callable[..., float]
+    reference: Callable[..., Tensor]
+    vector: bool
+    many: bool
+    work: float = 10.0
+
+    def register(self) -> None:
+        """Define the operators ``<name>_cpu``, ``<name>_cpu_gradient`` and ``<name>_cpu_second``."""
+        name, rest = f"{self.name}_cpu", self.parameters
+        define(
+            name,
+            f"(Tensor r, {rest}) -> Tensor",
+            lambda r, *rest: self._run("value", (True,), {"r": r}, rest)[0],
+            lambda r, *rest: self._empty(r, rest),
+            self._derive,
+        )
+        define(
+            f"{name}_gradient",
+            f"(Tensor g, Tensor r, {rest}) -> Tensor",
+            lambda g, r, *rest: self._run("gradient", (True,), {"g": g, "r": r}, rest)[0],
+            lambda g, r, *rest: r.new_empty(r.shape),
+            self._derive_again,
+        )
+        define(
+            f"{name}_second",
+            f"(Tensor g, Tensor r, Tensor v, {rest}, bool[] need) -> (Tensor, Tensor)",
+            lambda g, r, v, *rest: self._run("second", rest[-1], {"g": g, "r": r, "v": v}, rest[:-1]),
+            lambda g, r, v, *rest: like((g, r), rest[-1]),
+            derive_composed(self._composed, floating=3),
+        )
+
+    def _empty(self, r: Tensor, rest: tuple) -> Tensor:
+        shape = r.shape[:-1] if self.vector else r.shape
+        return r.new_empty(*shape, *([self.formulae(*rest).outputs] if self.many else []))
+
+    def _run(self, kind: Kind, need, given: dict[str, Tensor], rest: tuple) -> tuple[Tensor, ...]:
+        given = {n: t.contiguous() for n, t in given.items()}
+        r, formulae = given["r"], self.formulae(*rest)
+        results = {
+            n: (r.new_empty(r.shape) if n in _LIKE_R else self._empty(r, rest)) if wanted else r.new_empty(0)
+            for n, wanted in zip(ARRAYS[kind].writes, need, strict=True)
+        }
+        points = r.numel() // formulae.inputs
+        if points:
+            lanes = launch.lanes_for(r.dtype, points)
+            address = _address(self.name, kind, tuple(need), formulae, launch.NUMBER[r.dtype], lanes)
+            names = (*ARRAYS[kind].reads, *ARRAYS[kind].writes, "points", "scale")
+            numbers = {"points": points, "scale": _bits(self.scale(*rest))}
+            threads = threads_for(self.work * points * formulae.outputs)
+            launch.call(address, names, {**given, **results, **numbers}, threads)
+        return tuple(results.values())
+
+    def _derive(self, ctx, g):
+        if g is None:
+            return (None,) * (1 + len(ctx.rest))
+        operator = getattr(torch.ops.atomscape, f"{self.name}_cpu_gradient")
+        return operator(g, *ctx.saved_tensors, *ctx.rest), *(None,) * len(ctx.rest)
+
+    def _derive_again(self, ctx, v):
+        nothing = (None,) * len(ctx.rest)
+        if v is None:
+            return None, None, *nothing
+        need = wanted(ctx)[:2]
+        operator = getattr(torch.ops.atomscape, f"{self.name}_cpu_second")
+        found = operator(*ctx.saved_tensors, v, *ctx.rest, need)
+        return *given_or_nothing(found, need), *nothing
+
+    def _composed(self, g, r, v, *rest):
+        """The second derivative by way of the reference, which can be derived again."""
+        g, r = (t if t.requires_grad else t.detach().requires_grad_() for t in (g, r))
+        (dr,) = torch.autograd.grad(self.reference(r, *rest[:-1]), r, g, create_graph=True)
+        found = torch.autograd.grad(
+            dr, (g, r), v, create_graph=True, allow_unused=True, materialize_grads=True
+        )
+        return found
+
+
+@cache
+def _address(
+    name: str, kind: Kind, need: tuple[bool, ...], formulae: Formulae, number: str, lanes: int
+) -> int:
+    parameters = (need, formulae, number, lanes)
+    return address_of(f"{name}_{kind}", parameters, lambda: write(name, kind, need, formulae, number, lanes))
+
+
+def _bits(number: float) -> int:
+    """The bits of a float64 as an integer."""
+    return struct.unpack("q", struct.pack("d", number))[0]

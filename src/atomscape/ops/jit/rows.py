@@ -1,0 +1,145 @@
+"""Rows of memory as lanes and back: what lies as [points, columns] becomes one vector per column.
+
+A kernel takes as many points at once as there are lanes. Their rows are transposed in registers, in tiles
+whose width is a power of two, by a network of shuffles that merges two vectors into one at each step. The
+last points, if they do not fill the lanes, go through a buffer: formulae never see a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from atomscape.ops.jit.lanes import Program, Value
+
+_DENSE = 4
+"""Rows up to this width are picked from the memory of all points at once."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """As many points as there are lanes."""
+
+    p: Program
+    widths: Mapping[str, int]
+    at: dict[str, Value] = field(default_factory=dict)
+
+    def read(self, name: str) -> list[Value]:
+        """Columns of an argument."""
+        return read_columns(self.p, self.at[name], self.widths[name])
+
+    def write(self, name: str, columns: list[Value]) -> None:
+        """Write columns of a result."""
+        write_columns(self.p, columns, self.at[name])
+
+
+@contextmanager
+def blocks(
+    p: Program, points: Value, reads: Mapping[str, tuple[Value, int]], writes: Mapping[str, tuple[Value, int]]
+) -> Iterator[Block]:
+    """Loop over this thread's share of the points, block by block; arrays are given with their widths."""
+    arrays = {**reads, **writes}
+    rest = {name: p.buffer(width * p.lanes) for name, (_, width) in arrays.items()}
+    count = (points + (p.lanes - 1)) / p.lanes
+    with p.range(count * p.thread / p.threads, count * (p.thread + 1) / p.threads) as k:
+        first = k * p.lanes
+        left = points - first
+        few = p.compare("lt", left, p.lanes)
+        block = Block(p, {name: width for name, (_, width) in arrays.items()})
+        with p.when(few):
+            for name, (array, width) in reads.items():
+                _copy(p, p.at(array, first * width), rest[name], left * width, width * p.lanes)
+        for name, (array, width) in arrays.items():
+            block.at[name] = p.select(few, rest[name], p.at(array, first * width))
+        yield block
+        with p.when(few):
+            for name, (array, width) in writes.items():
+                _copy(p, rest[name], p.at(array, first * width), left * width)
+
+
+def _copy(p: Program, source: Value, to: Value, count: Value, room: int = 0) -> None:
+    """Copy numbers one by one; fill the rest of ``room`` with ones, at which all formulae are finite."""
+    with p.range(0, count) as k:
+        p.put(p.read(source, k), to, k)
+    if room:
+        with p.range(count, room) as k:
+            p.put(p.like(1.0, Value(p, "", p.scalar)), to, k)
+
+
+def read_columns(p: Program, rows: Value, width: int) -> list[Value]:
+    """Columns of the rows of one block."""
+    if width <= _DENSE:
+        vectors = [p.load(rows, k * p.lanes) for k in range(width)]
+        return [_pick(p, vectors, [lane * width + c for lane in range(p.lanes)]) for c in range(width)]
+    columns: list[Value] = []
+    for start, part in _tiles(p, width):
+        pieces = [_piece(p, rows, row * width + start, part) for row in range(p.lanes)]
+        columns += _merged(p, pieces, part)
+    return columns
+
+
+def write_columns(p: Program, columns: list[Value], rows: Value) -> None:
+    """Write columns as the rows of one block."""
+    width, lanes = len(columns), p.lanes
+    if width <= _DENSE:
+        for k in range(width):
+            places = range(k * lanes, (k + 1) * lanes)
+            p.store(_pick(p, columns, [n % width * lanes + n // width for n in places]), rows, k * lanes)
+        return
+    for start, part in _tiles(p, width):
+        vectors = _merged(p, columns[start : start + part], lanes)
+        for row in range(lanes):
+            vector, lane = vectors[row * part // lanes], row * part % lanes
+            piece = p.shuffle(vector, vector, range(lane, lane + part))
+            p.store(piece, rows, row * width + start)
+
+
+def _tiles(p: Program, width: int) -> list[tuple[int, int]]:
+    """Starts and widths, powers of two up to the number of lanes, that fill a row."""
+    found, start, part = [], 0, p.lanes
+    while start < width:
+        while part > width - start:
+            part //= 2
+        found.append((start, part))
+        start += part
+    return found
+
+
+def _piece(p: Program, rows: Value, index: int, width: int) -> Value:
+    """A few neighbouring numbers in the first lanes of a vector."""
+    kind = f"<{width} x {p.scalar}>"
+    value = p.emit(f"load {kind}, ptr {p.at(rows, index).name}, align {p.bytes}", kind)
+    if width == p.lanes:
+        return value
+    return p.shuffle(value, value, [k if k < width else None for k in range(p.lanes)])
+
+
+def _pick(p: Program, vectors: list[Value], places: list[int]) -> Value:
+    """One lane after the other from anywhere in the vectors."""
+    if len(vectors) == 1:
+        return vectors[0]
+    lanes, value = p.lanes, vectors[0]
+    for k in range(1, len(vectors)):
+        chosen = [n if n < k * lanes else n - (k - 1) * lanes for n in places]
+        if k > 1:
+            chosen = [i if n < k * lanes else c for i, (n, c) in enumerate(zip(places, chosen, strict=True))]
+        value = p.shuffle(value, vectors[k], [c if c < 2 * lanes else None for c in chosen])
+    return value
+
+
+def _merged(p: Program, vectors: list[Value], entries: int) -> list[Value]:
+    """Entry by entry, all vectors of an entry next to one another; the number of vectors is a power of two."""
+    if len(vectors) == 1:
+        return vectors
+    half, lanes = len(vectors) // 2, p.lanes
+    left, right = (_merged(p, part, entries) for part in (vectors[:half], vectors[half:]))
+    found = []
+    for start in range(0, entries, lanes // (2 * half)):
+        source, offset = start * half // lanes, start * half % lanes
+        chosen = []
+        for entry in range(lanes // (2 * half)):
+            at = offset + entry * half
+            chosen += [*range(at, at + half), *range(lanes + at, lanes + at + half)]
+        found.append(p.shuffle(left[source], right[source], chosen))
+    return found

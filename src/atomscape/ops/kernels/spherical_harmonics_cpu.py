@@ -1,0 +1,31 @@
+"""Spherical harmonics on CPUs: native code written by running the recursion of floor 1 on SIMD lanes."""
+
+from __future__ import annotations
+
+import torch
+
+from atomscape.ops.harmonics import spherical_harmonics
+from atomscape.ops.jit.harmonics import Harmonics, declined
+from atomscape.ops.jit.pointwise import Pointwise
+from atomscape.shapes import Float, Tensor
+
+
+def serves(r: Tensor, l_max: int) -> str | None:
+    """Serve float32 and float64 vectors on the CPU, degrees 1 to 12."""
+    return declined(r, l_max)
+
+
+def run(r: Float[Tensor, "*batch 3"], l_max: int) -> Float[Tensor, "*batch lm"]:
+    """Same as the reference."""
+    return torch.ops.atomscape.spherical_harmonics_cpu(r, l_max)
+
+
+Pointwise(
+    "spherical_harmonics",
+    "int l_max",
+    formulae=lambda l_max: Harmonics(l_max, directed=True),
+    scale=lambda l_max: 1.0,
+    reference=spherical_harmonics.reference,
+    vector=True,
+    many=True,
+).register()
