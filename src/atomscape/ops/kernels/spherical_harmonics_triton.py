@@ -1,0 +1,18 @@
+"""Spherical harmonics on GPUs of any vendor: a Triton kernel written out from the recursion."""
+
+from __future__ import annotations
+
+from atomscape.ops.gpu.available import harmonics_reason
+from atomscape.shapes import Float, Tensor
+
+
+def serves(r: Tensor, l_max: int) -> str | None:
+    """``None`` if Triton can serve the call, else why not."""
+    return harmonics_reason(r, l_max)
+
+
+def run(r: Float[Tensor, "*batch 3"], l_max: int) -> Float[Tensor, "*batch lm"]:
+    """Same signature and result as ``atomscape.ops.harmonics.spherical_harmonics``: Y_lm(r/|r|)."""
+    from atomscape.ops.gpu.harmonics import spherical_harmonics
+
+    return spherical_harmonics(r, l_max)
