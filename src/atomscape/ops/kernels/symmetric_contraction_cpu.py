@@ -7,6 +7,7 @@ beyond go through the reference.
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def serves(A: Tensor, w: Tensor, species: Tensor, coupling: SymmetricCoupling) -
     return launch.declined(A, w) or _too_long(coupling)
 
 
-@cache
+@torch.compiler.assume_constant_result
 def _too_long(coupling: SymmetricCoupling) -> str | None:
     terms = _terms(coupling)
     return (
@@ -105,10 +106,10 @@ def _plan(species: Tensor, known: int) -> tuple[Tensor, Tensor]:
             f"species {kinds[0]} … {kinds[-1]} are asked for, but weights are given for {known}: "
             f"species must be 0 … {known - 1}"
         )
-    starts = np.flatnonzero(np.diff(kinds, prepend=-1)).tolist()
+    bounds = [*np.flatnonzero(np.diff(kinds, prepend=-1)).tolist(), len(kinds)]
     items = [
         (first, min(first + _ATOMS, stop), int(kinds[start]))
-        for start, stop in zip(starts, [*starts[1:], len(kinds)], strict=True)
+        for start, stop in pairwise(bounds)
         for first in range(start, stop, _ATOMS)
     ]
     rows = np.array(items, dtype=np.int64).reshape(-1, 3)
