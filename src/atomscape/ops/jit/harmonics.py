@@ -60,13 +60,14 @@ class Harmonics:
             # On the sphere r² is 1, and 0 for the zero vector, which has no direction.
             directed = p.compare("gt", square.value, 0.0)
             square = Dual(p.select(directed, one.value, p.constant(0.0)))
-        return monic_columns(*r, square, one, l_max, _fused), r, inverse
+        x, y, z = r
+        return monic_columns(x, y, z, square, one, l_max, _fused), r, inverse
 
 
 def _pull_back(columns: list[Dual], g: list[Dual], l_max: int) -> list[Dual]:
     """Σ g_lm G_l[c, m, m'] S_{l−1,m'} for c = x, y, z."""
     factors = norms(l_max)
-    totals: list[Dual | None] = [None, None, None]
+    products: list[list[Dual]] = [[], [], []]
     for l in range(1, l_max + 1):
         matrix = solid_gradient_matrix(l).tolist()
         for lower in range(2 * l - 1):
@@ -77,9 +78,8 @@ def _pull_back(columns: list[Dual], g: list[Dual], l_max: int) -> list[Dual]:
                     for m, row in enumerate(matrix[c])
                     if row[lower]
                 ]
-                product = sum(terms[1:], start=terms[0]) * columns[column]
-                totals[c] = product if totals[c] is None else totals[c] + product
-    return totals
+                products[c].append(sum(terms[1:], start=terms[0]) * columns[column])
+    return [sum(p[1:], start=p[0]) for p in products]
 
 
 def _dot(a: list[Dual], b: list[Dual]) -> Dual:

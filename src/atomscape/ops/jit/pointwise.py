@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 
 from atomscape.ops.jit import launch
-from atomscape.ops.jit.compile import address_of
+from atomscape.ops.jit.compile import address_of, vector_bytes
 from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.dual import Dual
 from atomscape.ops.jit.lanes import Program
@@ -69,8 +69,19 @@ ARRAYS: dict[Kind, Arrays] = {
 }
 _LIKE_R = ("r", "v", "dr")
 
+_STREAM = 12 << 20
+"""Bytes of results that would not stay in the caches."""
 
-def write(name: str, kind: Kind, need: tuple[bool, ...], formulae: Formulae, number: str, lanes: int) -> str:
+
+def write(
+    name: str,
+    kind: Kind,
+    need: tuple[bool, ...],
+    formulae: Formulae,
+    number: str,
+    lanes: int,
+    stream: bool,
+) -> str:
     """LLVM IR of one kernel; ``need`` tells which of its results are wanted."""
     p = Program(f"{name}_{kind}", number, lanes)
     reads, writes = ARRAYS[kind]
@@ -80,7 +91,7 @@ def write(name: str, kind: Kind, need: tuple[bool, ...], formulae: Formulae, num
     scale = Dual(p.broadcast(p.number(len(arrays) + 1)))
     written = {n: arrays[n] for n, wanted in zip(writes, need, strict=True) if wanted}
     used = {n: arrays[n] for n in reads if n != "g" or "dr" in written}
-    with blocks(p, points, used, written) as block:
+    with blocks(p, points, used, written, stream) as block:
         read = {n: block.read(n) for n in used}
         tangents = read.get("v", [None] * formulae.inputs)
         r = [Dual(x, v) for x, v in zip(read["r"], tangents, strict=True)]
@@ -152,7 +163,9 @@ class Pointwise:
         points = r.numel() // formulae.inputs
         if points:
             lanes = launch.lanes_for(r.dtype, points)
-            address = _address(self.name, kind, tuple(need), formulae, launch.NUMBER[r.dtype], lanes)
+            size = sum(t.nbytes for t in results.values())
+            stream = size > _STREAM and all(t.data_ptr() % vector_bytes() == 0 for t in results.values())
+            address = _address(self.name, kind, tuple(need), formulae, launch.NUMBER[r.dtype], lanes, stream)
             names = (*ARRAYS[kind].reads, *ARRAYS[kind].writes, "points", "scale")
             numbers = {"points": points, "scale": _bits(self.scale(*rest))}
             threads = threads_for(self.work * points * formulae.outputs)
@@ -185,11 +198,8 @@ class Pointwise:
 
 
 @cache
-def _address(
-    name: str, kind: Kind, need: tuple[bool, ...], formulae: Formulae, number: str, lanes: int
-) -> int:
-    parameters = (need, formulae, number, lanes)
-    return address_of(f"{name}_{kind}", parameters, lambda: write(name, kind, need, formulae, number, lanes))
+def _address(name: str, kind: Kind, *variant) -> int:
+    return address_of(f"{name}_{kind}", variant, lambda: write(name, kind, *variant))
 
 
 def _bits(number: float) -> int:

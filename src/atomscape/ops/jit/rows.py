@@ -16,6 +16,9 @@ from atomscape.ops.jit.lanes import Program, Value
 _DENSE = 4
 """Rows up to this width are picked from the memory of all points at once."""
 
+_AHEAD = 2
+"""Blocks between asking for wide rows and using them."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -36,9 +39,16 @@ class Block:
 
 @contextmanager
 def blocks(
-    p: Program, points: Value, reads: Mapping[str, tuple[Value, int]], writes: Mapping[str, tuple[Value, int]]
+    p: Program,
+    points: Value,
+    reads: Mapping[str, tuple[Value, int]],
+    writes: Mapping[str, tuple[Value, int]],
+    stream: bool = False,
 ) -> Iterator[Block]:
-    """Loop over this thread's share of the points, block by block; arrays are given with their widths."""
+    """Loop over this thread's share of the points, block by block; arrays are given with their widths.
+
+    With ``stream`` results go past the caches, which asks that they begin at a whole vector's address.
+    """
     arrays = {**reads, **writes}
     rest = {name: p.buffer(width * p.lanes) for name, (_, width) in arrays.items()}
     count = (points + (p.lanes - 1)) / p.lanes
@@ -52,10 +62,24 @@ def blocks(
                 _copy(p, p.at(array, first * width), rest[name], left * width, width * p.lanes)
         for name, (array, width) in arrays.items():
             block.at[name] = p.select(few, rest[name], p.at(array, first * width))
+            if name in reads and width > _DENSE:
+                _ask_ahead(p, block.at[name], width)
+            if stream and name in writes:
+                block.at[name] = rest[name]
         yield block
         with p.when(few):
             for name, (array, width) in writes.items():
                 _copy(p, rest[name], p.at(array, first * width), left * width)
+        if stream:
+            with p.when(p.compare("ge", left, p.lanes)):
+                for name, (array, width) in writes.items():
+                    with p.range(0, width * p.lanes, p.lanes) as n:
+                        p.store(p.load(rest[name], n), p.at(array, first * width), n, stream=True)
+
+
+def _ask_ahead(p: Program, rows: Value, width: int) -> None:
+    with p.range(0, width * p.lanes, 64 // p.bytes) as k:
+        p.prefetch(rows, k + _AHEAD * width * p.lanes)
 
 
 def _copy(p: Program, source: Value, to: Value, count: Value, room: int = 0) -> None:
@@ -116,20 +140,18 @@ def _piece(p: Program, rows: Value, index: int, width: int) -> Value:
 
 
 def _pick(p: Program, vectors: list[Value], places: list[int]) -> Value:
-    """One lane after the other from anywhere in the vectors."""
-    if len(vectors) == 1:
-        return vectors[0]
-    lanes, value = p.lanes, vectors[0]
-    for k in range(1, len(vectors)):
-        chosen = [n if n < k * lanes else n - (k - 1) * lanes for n in places]
-        if k > 1:
-            chosen = [i if n < k * lanes else c for i, (n, c) in enumerate(zip(places, chosen, strict=True))]
-        value = p.shuffle(value, vectors[k], [c if c < 2 * lanes else None for c in chosen])
+    """Numbers of chosen places in all vectors, one after the other."""
+    value, lanes = vectors[0], p.lanes
+    now = [place if place < lanes else None for place in places]
+    for k, vector in enumerate(vectors[1:], start=1):
+        new = [lanes + n - k * lanes if n // lanes == k else old for n, old in zip(places, now, strict=True)]
+        value = p.shuffle(value, vector, new)
+        now = [None if lane is None else i for i, lane in enumerate(new)]
     return value
 
 
 def _merged(p: Program, vectors: list[Value], entries: int) -> list[Value]:
-    """Entry by entry, all vectors of an entry next to one another; the number of vectors is a power of two."""
+    """Entry by entry, the lanes of all vectors next to one another; as many vectors as a power of two."""
     if len(vectors) == 1:
         return vectors
     half, lanes = len(vectors) // 2, p.lanes
