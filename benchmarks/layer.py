@@ -37,7 +37,7 @@ from atomscape.ops.op import watched
 
 QUESTION = "layer"
 CASES = [(1, 64), (2, 64), (2, 128), (3, 64)]
-INFERENCE, TRAINING, MEMORY = "energy and forces", "force-training step", "memory of a force-training step"
+INFERENCE, TRAINING, MEMORY = "energy and forces", "force-training step", "memory of training on forces"
 PEER = "e3nn"
 
 

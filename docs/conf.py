@@ -27,6 +27,7 @@ extensions = [
     "offline",
     "plain_docstrings",
     "results",
+    "speed",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "examples", "images/README.md", "gallery/sg_execution_times.rst"]
