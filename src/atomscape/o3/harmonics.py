@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from math import factorial, prod, sqrt
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 
@@ -23,6 +23,7 @@ from atomscape.o3.clebsch_gordan import clebsch_gordan
 from atomscape.shapes import Float, Tensor
 
 
+@runtime_checkable
 class Number(Protocol):
     """What the recursion asks of its variables."""
 
