@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -33,6 +33,7 @@ from atomscape.shapes import Tensor
 Kind = Literal["value", "gradient", "second"]
 
 
+@runtime_checkable
 class Formulae(Protocol):
     """What an operation computes for each point."""
 
