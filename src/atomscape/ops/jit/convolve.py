@@ -12,9 +12,11 @@ of dx, dY, dw, is the gradient of T(g,a,Y,w) + T(g,x,b,w) + T(g,x,Y,c), and keep
     dg_i   = Σ_j Σ_p M_p(Y) (w_p a_j + c_p x_j) + M_p(b) (w_p x_j)
     dx_j   = Σ c_p q_p(Y) + w_p q_p(b);   dw_p = a_j · q_p(Y) + x_j · q_p(b);   dM_p = Σ_c g_i (w_p a_j + c_p x_j)ᵀ
 
-(and dM of b is not asked for). Edges are taken in an order in which the rows that are summed (centres
-forward, neighbours backward) follow one another, and a thread owns whole rows: nothing is written by two, and
-sums do not depend on the number of threads. M is made for as many edges at once as there are lanes.
+(dM of M(Y); that of M(b) is not asked for). Edges are taken in an order in which the rows that are summed
+(centres forward, neighbours backward) follow one another, and a slice of them has whole rows: nothing is written
+by two threads, and sums do not depend on how many there are. dg alone is summed by rows of the other kind:
+each slice has its own dg, of the rows between its lowest and highest centre. M is made for as many edges at
+once as there are lanes.
 
 Radial weights come from memory, [edges, paths, channels], or are made for a few edges at a time by the code of
 ``jit/radial.py``, which then also takes their gradient apart: no such array exists.
@@ -58,12 +60,13 @@ class Variant:
     rank: int = 0
     both: bool = False
     need_W: bool = False
+    need_g: bool = False
 
 
 POINTERS = (
-    *("g", "x", "Y", "w", "a", "b", "c", "out", "dx", "dY", "dw"),
+    *("g", "x", "Y", "w", "a", "b", "c", "out", "dg", "dx", "dY", "dw"),
     *("h", "W", "d", "D", "start", "dh", "dW", "scratch"),
-    *("centre", "neighbour", "sequence"),
+    *("centre", "neighbour", "order", "bounds", "shifts"),
 )
 NUMBERS = ("edges", "channels", "slices")
 ARGUMENTS = (*POINTERS, *NUMBERS)
@@ -97,12 +100,12 @@ class Frame:
 
 
 def forward(v: Variant) -> str:
-    """LLVM IR of ``convolution_forward``: out of x, Y, w; in second order dg of these and of a, b, c."""
+    """LLVM IR of ``convolution_forward``: out of x, Y and weights."""
     f = Frame.of("convolution_forward", v)
     p, at = f.p, f.at
     buffers = _buffers(f)
     weights = radial.Weights.of(f)
-    with slices(p, at["slices"], at["edges"], at["centre"], at["sequence"]) as (_, start, stop):
+    with slices(p, at["slices"], at["bounds"]) as (_, start, stop):
         with p.range(start, stop, p.lanes) as first:
             count = p.smaller(stop - first, p.like(p.lanes, first))
             _harmonics(f, buffers, first, count)
@@ -119,24 +122,33 @@ def forward(v: Variant) -> str:
 
 def _forward_block(f: Frame, part, slots, e, buffers, k, c, mask) -> None:
     p, channels = f.p, f.at["channels"]
-    rows: dict[tuple[str, int], Value] = {}
+    seen: dict[tuple[str, int], Value] = {}
 
     def row(name: str, m: int) -> Value:
-        if (name, m) not in rows:
-            rows[name, m] = p.load(e[name], channels * m + c, mask)
-        return rows[name, m]
+        if (name, m) not in seen:
+            seen[name, m] = p.load(e[name], channels * m + c, mask)
+        return seen[name, m]
 
     for term in part:
         _ask_ahead(f, e, term, c)
-        vectors = _vectors(f, term, lambda name, m: row(name, m))
-        for harmonics, vector in vectors.items():
+        for harmonics, vector in _vectors(f, term, row).items():
             M = p.at(buffers["M" + harmonics], k)
-            for m3, m1 in term.entries:
-                m = p.broadcast(p.read(M, slots[term.path, m3, m1] * p.lanes))
-                rows["out", term.out + m3] = p.fma(m, vector[m1], row("out", term.out + m3))
-    for (name, m), value in rows.items():
-        if name == "out":
-            p.store(value, e["out"], channels * m + c, mask)
+            _apply(p, term, range(term.width_out), M, slots, vector, "out", row, seen)
+    _store(f, "out", seen, e, c, mask)
+
+
+def _apply(p: Program, term: Term, rows, M: Value, slots: Slots, vector, name: str, row, seen) -> None:
+    """Add M v to rows of ``name``."""
+    for m3, m1 in term.entries:
+        if m3 in rows:
+            m = p.broadcast(p.read(M, slots[term.path, m3, m1] * p.lanes))
+            seen[name, term.out + m3] = p.fma(m, vector[m1], row(name, term.out + m3))
+
+
+def _store(f: Frame, name: str, seen, e, c, mask) -> None:
+    for (of, m), value in seen.items():
+        if of == name:
+            f.p.store(value, e[name], f.at["channels"] * m + c, mask)
 
 
 def _vectors(f: Frame, term: Term, row) -> dict[str, list[Value]]:
@@ -151,12 +163,12 @@ def _vectors(f: Frame, term: Term, row) -> dict[str, list[Value]]:
 
 
 def backward(v: Variant) -> str:
-    """LLVM IR of ``convolution_backward``: dx, dY, dw (or dh, dW) for g; in second order for g, a, b, c."""
+    """LLVM IR of ``convolution_backward``: dx, dY, dw (or dh, dW) for g; in second order, dg too, for g, a, b, c."""
     f = Frame.of("convolution_backward", v)
     p, at = f.p, f.at
     buffers = _buffers(f)
     weights = radial.Weights.of(f)
-    with slices(p, at["slices"], at["edges"], at["neighbour"], at["sequence"]) as (s, start, stop):
+    with slices(p, at["slices"], at["bounds"]) as (s, start, stop):
         with p.range(start, stop, p.lanes) as first:
             count = p.smaller(stop - first, p.like(p.lanes, first))
             _harmonics(f, buffers, first, count)
@@ -165,7 +177,7 @@ def backward(v: Variant) -> str:
                 slots = _matrices(f, buffers, part)
                 weights.make(part, first, count)
                 with p.range(0, count) as k:
-                    e = _edge(f, weights, first + k, k, stop)
+                    e = _edge(f, weights, first + k, k, stop, s)
                     if v.need[1]:
                         _with_harmonics(f, part, slots, e, buffers, k)
                     else:
@@ -210,9 +222,11 @@ def _backward_block(f: Frame, chosen, slots, e, buffers, k, c, mask, dM=None) ->
         if rows.start == 0:
             _ask_ahead(f, e, term, c)
         g = {m3: row("g", term.out + m3) for m3 in rows}
-        outer = _vectors(f, term, row)["Y"] if dM is not None else []
+        vectors = _vectors(f, term, row) if dM is not None or f.v.need_g else {}
         for (m3, m1), total in (dM or {}).items():
-            total.set(p.fma(g[m3], outer[m1], total.get()))
+            total.set(p.fma(g[m3], vectors["Y"][m1], total.get()))
+        for harmonics, vector in vectors.items() if f.v.need_g else ():
+            _apply(p, term, rows, p.at(buffers["M" + harmonics], k), slots, vector, "dg", row, seen)
         # (harmonics, features that meet q in dw, weights that take q to dx)
         uses = [("Y", "x", "w")] if f.v.order == 1 else [("Y", "a", "c"), ("b", "x", "w")]
         # Gradients of w, and of c where it is made from factors of its own.
@@ -237,9 +251,8 @@ def _backward_block(f: Frame, chosen, slots, e, buffers, k, c, mask, dM=None) ->
                 total = total + p.load(e[name], channels * term.path + c, mask)
             whole = f.v.stream and len(rows) == term.width_out
             p.store(total, e[name], channels * term.path + c, mask, whole)
-    for (name, m), value in seen.items():
-        if name == "dx":
-            p.store(value, e["dx"], channels * m + c, mask)
+    for name in ("dx", "dg"):
+        _store(f, name, seen, e, c, mask)
 
 
 def _q(p: Program, term: Term, rows, m1: int, M: Value, slots: Slots, g) -> Value | None:
@@ -267,7 +280,7 @@ def _buffers(f: Frame) -> dict[str, Value]:
 
 def _harmonics(f: Frame, buffers, first: Value, count: Value) -> None:
     for name in ("Y", "b")[: f.v.order]:
-        edges_as_lanes(f.p, f.at[name], buffers[name], f.at["sequence"], first, count, f.lm_edge)
+        edges_as_lanes(f.p, f.at[name], buffers[name], f.at["order"], first, count, f.lm_edge)
 
 
 def _matrices(f: Frame, buffers, part) -> Slots:
@@ -276,15 +289,19 @@ def _matrices(f: Frame, buffers, part) -> Slots:
     return slots
 
 
-def _edge(f: Frame, weights: radial.Weights, e: Value, k: Value, stop: Value) -> dict[str, Value]:
-    """Where the rows of one edge lie."""
+def _edge(
+    f: Frame, weights: radial.Weights, e: Value, k: Value, stop: Value, s: Value | None = None
+) -> dict[str, Value]:
+    """Where the rows of one edge lie; dg in the memory of a slice."""
     p, at = f.p, f.at
-    edge = p.read(at["sequence"], e, "i64")
+    edge = p.read(at["order"], e, "i64")
     i, j = p.read(at["centre"], edge, "i64"), p.read(at["neighbour"], edge, "i64")
     found = {n: p.at(at[n], j * f.rows["x"]) for n in ("x", "a", "dx")}
     found |= {n: p.at(at[n], i * f.rows["out"]) for n in ("g", "out")}
     found["dY"] = p.at(at["dY"], edge * f.lm_edge)
-    ahead = p.read(at["sequence"], p.smaller(e + AHEAD, stop - 1), "i64")
+    if f.v.need_g and s is not None:
+        found["dg"] = p.at(at["dg"], i * f.rows["out"] + p.read(at["shifts"], s, "i64"))
+    ahead = p.read(at["order"], p.smaller(e + AHEAD, stop - 1), "i64")
     return found | weights.of_edge(edge, k, ahead)
 
 

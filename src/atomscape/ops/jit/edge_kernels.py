@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import collections.abc
 from functools import cache
+
+import torch
 
 from atomscape.ops.convolution import Coupling, Parity
 from atomscape.ops.jit import convolve, launch, radial
 from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.convolve import Variant
+from atomscape.ops.jit.sequence import Sequence, sequence
 from atomscape.ops.jit.team import threads_for
 from atomscape.shapes import Tensor
 
@@ -16,7 +19,7 @@ HIGHEST = 6
 RANKS = 128
 _PARITIES: tuple[Parity, ...] = ("natural", "both", "so3")
 _STREAM = 1 << 22  # bytes of dw that would push everything else out of the caches
-_EDGES, _SLICES = 256, 16  # dW is summed in so many parts: of so many edges at least, so many parts at most
+_EDGES, _SLICES = 256, 16  # of so many edges at least, and so many at most
 
 
 def too_high(coupling: Coupling) -> str | None:
@@ -31,7 +34,7 @@ def numbers_of(coupling: Coupling) -> list[int]:
     return [k.l_in, k.l_edge, k.l_out, _PARITIES.index(k.parity), int(k.pseudo_in)]
 
 
-def coupling_of(numbers: Sequence[int]) -> Coupling:
+def coupling_of(numbers: collections.abc.Sequence[int]) -> Coupling:
     """Coupling of its numbers."""
     return _coupling(tuple(numbers))
 
@@ -48,7 +51,7 @@ def _address(kernel: str, variant: Variant) -> int:
     return address_of(f"convolution_{kernel}", (variant,), lambda: write(variant))
 
 
-def variant(x: Tensor, coupling: Sequence[int], **more) -> Variant:
+def variant(x: Tensor, coupling: collections.abc.Sequence[int], **more) -> Variant:
     """Variant of a kernel for features ``x`` [atoms, lm, channels]."""
     channels = x.shape[2]
     lanes = launch.lanes_for(x.dtype, channels)
@@ -63,8 +66,8 @@ def streams(dw: Tensor) -> bool:
     return dw.nbytes > _STREAM
 
 
-def table_slices(edges: int) -> int:
-    """Parts in which dW is summed: a matter of the number of edges alone, so that its rounding is too."""
+def summed_slices(edges: int) -> int:
+    """Slices that have sums of their own: a matter of the number of edges alone, so that rounding is too."""
     return max(1, min(edges // _EDGES, _SLICES))
 
 
@@ -78,15 +81,17 @@ def run_forward(v: Variant, tensors: dict[str, Tensor]) -> None:
     _run("forward", v, tensors, tensors["centre"], tensors["neighbour"], None)
 
 
-def run_backward(v: Variant, tensors: dict[str, Tensor], slices: int | None = None) -> None:
-    """Gradients, dx summed over the edges of each neighbour."""
-    _run("backward", v, tensors, tensors["neighbour"], tensors["centre"], slices)
+def run_backward(v: Variant, tensors: dict[str, Tensor]) -> None:
+    """Gradients, dx summed over the edges of each neighbour; dg and dW slice by slice, then over these."""
+    neighbour, centre = tensors["neighbour"], tensors["centre"]
+    sums = v.need_W or v.need_g
+    _run("backward", v, tensors, neighbour, centre, summed_slices(len(centre)) if sums else None)
 
 
 def _run(
     kernel: str, v: Variant, tensors: dict[str, Tensor], key: Tensor, other: Tensor, slices: int | None
 ) -> None:
-    edges, (rows, _, channels) = len(key), tensors["x"].shape
+    edges, (atoms, _, channels) = len(key), tensors["x"].shape
     if 0 in (edges, channels):
         return
     paths = len(v.coupling.paths)
@@ -94,12 +99,37 @@ def _run(
     if slices is None:
         slices = 1 if threads == 1 else 4 * threads
     threads = min(threads, slices)
-    given = tensors | {
-        "sequence": launch.sequence(key, other, rows),
-        "edges": edges,
-        "channels": channels,
-        "slices": slices,
-    }
+    edges_of = sequence(key, other, atoms, slices)
+    given = tensors | {"order": edges_of.order, "bounds": edges_of.bounds}
+    given |= {"edges": edges, "channels": channels, "slices": slices}
     if v.radial != "memory":
-        given["scratch"] = tensors["x"].new_empty(threads * len(radial.TILES) * v.lanes * paths * channels)
-    launch.call(_address(kernel, v), convolve.ARGUMENTS, given, threads)
+        size = threads * len(radial.TILES) * v.lanes * paths * channels
+        given["scratch"] = tensors["x"].new_empty(size)
+    partial = _Partial(v, tensors, edges_of, slices)
+    launch.call(_address(kernel, v), convolve.ARGUMENTS, given | partial.memory, threads)
+    partial.sum()
+
+
+class _Partial:
+    """Memory of the sums that each slice has of its own, and their addition in the order of the slices."""
+
+    def __init__(self, v: Variant, tensors: dict[str, Tensor], edges_of: Sequence, slices: int) -> None:
+        self.tensors, self.memory = tensors, {}
+        if v.need_W and slices > 1:
+            self.memory["dW"] = tensors["dW"].new_zeros(slices, *tensors["dW"].shape)
+        self.windows: list[list[int]] = []
+        if v.need_g:
+            row = tensors["dg"][0].numel()
+            low, high = edges_of.windows.unbind(1)
+            sizes = high - low
+            ends = sizes.cumsum(0)
+            self.windows = torch.stack([low, high, ends - sizes], 1).tolist()
+            self.memory["dg"] = tensors["dg"].new_zeros(int(ends[-1]), *tensors["dg"].shape[1:])
+            self.memory["shifts"] = (ends - sizes - low) * row
+
+    def sum(self) -> None:
+        """Add the slices' sums to the results."""
+        for part in self.memory.get("dW", ()):
+            self.tensors["dW"] += part
+        for low, high, at in self.windows:
+            self.tensors["dg"][low:high] += self.memory["dg"][at : at + high - low]

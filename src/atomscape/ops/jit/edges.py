@@ -1,4 +1,4 @@
-"""What kernels over the edges of a graph share: the share of a slice, and M with edges as lanes."""
+"""What kernels over the edges of a graph share: slices of edges, and M with edges as lanes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,10 @@ Slots = dict[tuple[int, int, int], int]
 
 
 @contextmanager
-def slices(p: Program, count: Value, edges: Value, key: Value, order: Value) -> Iterator[tuple[Value, ...]]:
-    """Loop over this thread's slices of the edges: yields (slice, first edge, end).
-
-    ``order`` lists the edges so that those of a row (``key[edge]``) follow one another. A slice is an equal
-    share whose ends are moved on to where a new row starts, so no row belongs to two slices.
-    """
+def slices(p: Program, count: Value, bounds: Value) -> Iterator[tuple[Value, Value, Value]]:
+    """Loop over this thread's slices of the sequence of edges: yields (slice, first place, end)."""
     with p.range(p.thread, count, p.threads) as s:
-        yield (
-            s,
-            _row_start(p, edges * s / count, edges, key, order),
-            _row_start(p, edges * (s + 1) / count, edges, key, order),
-        )
-
-
-def _row_start(p: Program, guess: Value, edges: Value, key: Value, order: Value) -> Value:
-    at = p.variable(guess)
-    with p.loop() as again:
-        e = at.get()
-        again.unless(p.both(p.compare("gt", e, 0), p.compare("lt", e, edges)))
-        before, here = (p.read(key, p.read(order, k, "i64"), "i64") for k in (e - 1, e))
-        again.unless(p.compare("eq", before, here))
-        at.set(e + 1)
-    return at.get()
+        yield s, p.read(bounds, s, "i64"), p.read(bounds, s + 1, "i64")
 
 
 def edges_as_lanes(

@@ -351,6 +351,10 @@ class Program:
         """Smaller of two integers."""
         return self.select(self.compare("lt", a, b), a, b)
 
+    def larger(self, a: Value, b: Value) -> Value:
+        """Larger of two integers."""
+        return self.select(self.compare("gt", a, b), a, b)
+
     @property
     def text(self) -> str:
         """LLVM IR of the function and of the intrinsics that it calls."""

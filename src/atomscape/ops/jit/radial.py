@@ -62,7 +62,7 @@ class Weights:
         """Read the factors of a tile's edges."""
         p, at = self.f.p, self.f.at
         for name, to in self.factors.items():
-            edges_as_lanes(p, at[name], to, at["sequence"], first, count, self.f.v.rank)
+            edges_as_lanes(p, at[name], to, at["order"], first, count, self.f.v.rank)
         if self.tiles:
             with p.range(0, self.f.v.rank) as k:
                 p.store(p.constant(0), self.gradient, k * p.lanes)
@@ -129,7 +129,7 @@ class Weights:
         p, row, at = self.f.p, self.f.rows["w"], self.f.at
         start, end = self._columns(part)
         with p.range(0, count) as e:
-            edge = p.read(at["sequence"], first + e, "i64")
+            edge = p.read(at["order"], first + e, "i64")
             table = p.at(at["W"], p.read(at["start"], edge, "i64") * row)
             h = [p.broadcast(p.read(self.factors["h"], e + k * p.lanes)) for k in range(self.f.v.rank)]
             with p.range(start, end, p.lanes) as column:
@@ -143,7 +143,7 @@ class Weights:
         p, row, at = self.f.p, self.f.rows["w"], self.f.at
         start, end = self._columns(part)
         with p.range(0, count) as e:
-            edge = p.read(at["sequence"], first + e, "i64")
+            edge = p.read(at["order"], first + e, "i64")
             table = p.at(at["W"], p.read(at["start"], edge, "i64") * row)
             sums = [p.variable(p.constant(0)) for _ in range(self.f.v.rank)]
             with p.range(start, end, p.lanes) as column:
@@ -206,7 +206,7 @@ class Weights:
     def _write_gradient(self, first: Value, count: Value) -> None:
         p, at, rank = self.f.p, self.f.at, self.f.v.rank
         with p.range(0, count) as e:
-            edge = p.read(at["sequence"], first + e, "i64")
+            edge = p.read(at["order"], first + e, "i64")
             with p.range(0, rank) as k:
                 p.put(p.read(self.gradient, k * p.lanes + e), at["dh"], edge * rank + k)
 

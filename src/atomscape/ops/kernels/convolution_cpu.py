@@ -57,14 +57,11 @@ def _backward(g, x, Y, w, centre, neighbour, coupling, need):
 def _second(g, x, Y, w, a, b, c, centre, neighbour, coupling, need):
     given = kernels.named("g x Y w a b c centre neighbour", g, x, Y, w, a, b, c, centre, neighbour)
     given |= _gradients(given, need[1:])
-    given["out"] = torch.zeros_like(given["g"]) if need[0] else g.new_empty(0)
-    if need[0]:
-        kernels.run_forward(kernels.variant(x, coupling, order=2), given)
-    if any(need[1:]):
-        stream = kernels.streams(given["dw"])
-        v = kernels.variant(x, coupling, order=2, need=tuple(need[1:]), stream=stream)
-        kernels.run_backward(v, given)
-    return given["out"], given["dx"], given["dY"], given["dw"]
+    given["dg"] = torch.zeros_like(given["g"]) if need[0] else g.new_empty(0)
+    stream = kernels.streams(given["dw"])
+    v = kernels.variant(x, coupling, order=2, need=tuple(need[1:]), need_g=need[0], stream=stream)
+    kernels.run_backward(v, given)
+    return given["dg"], given["dx"], given["dY"], given["dw"]
 
 
 def _gradients(given: dict[str, Tensor], need: list[bool]) -> dict[str, Tensor]:

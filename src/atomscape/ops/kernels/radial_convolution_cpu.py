@@ -92,35 +92,24 @@ def _second(g, x, Y, h, W, a, b, d, D, start, centre, neighbour, coupling, need)
     given = kernels.named(
         "g x Y h W a b d D start centre neighbour", g, x, Y, h, W, a, b, d, D, start, centre, neighbour
     )
-    both = D.numel() > 0
-    out = torch.zeros_like(given["g"]) if need[0] else g.new_empty(0)
-    if need[0]:
-        kernels.run_forward(_variant(x, h, start, coupling, order=2, both=both), given | {"out": out})
-    return out, *_run_backward(given, coupling, need[1:], order=2, both=both)
+    given["dg"] = torch.zeros_like(given["g"]) if need[0] else g.new_empty(0)
+    found = _run_backward(given, coupling, need[1:], order=2, both=D.numel() > 0, need_g=need[0])
+    return given["dg"], *found
 
 
 def _run_backward(given: dict[str, Tensor], coupling, need, **more) -> tuple[Tensor, ...]:
-    """Gradients of x, Y, h and W that are asked for; dW is summed slice by slice."""
+    """Gradients of x, Y, h and W that are asked for."""
     x, Y, h, W, start = (given[n] for n in ("x", "Y", "h", "W", "start"))
     weights = need[2] or need[3]
-    slices = kernels.table_slices(len(h)) if need[3] else None
-    none = x.new_empty(0)
+    made = (need[0], need[1], weights, need[3])
     found = {
-        "dx": torch.zeros_like(x) if need[0] else none,
-        "dY": torch.zeros_like(Y) if need[1] else none.clone(),
-        "dh": torch.zeros_like(h) if weights else none.clone(),
-        "dW": W.new_zeros(slices, *W.shape) if slices else none.clone(),
+        name: torch.zeros_like(t) if wanted else t.new_empty(0)
+        for name, t, wanted in zip(("dx", "dY", "dh", "dW"), (x, Y, h, W), made, strict=True)
     }
-    if any(need):
-        v = _variant(x, h, start, coupling, need=(need[0], need[1], weights), need_W=need[3], **more)
-        kernels.run_backward(v, given | found, slices)
-    if slices:
-        total = found["dW"][0].clone()
-        for part in found["dW"][1:]:
-            total += part
-        found["dW"] = total
+    v = _variant(x, h, start, coupling, need=made[:3], need_W=need[3], **more)
+    kernels.run_backward(v, given | found)
     if not need[2]:
-        found["dh"] = none.clone()
+        found["dh"] = h.new_empty(0)
     return tuple(found.values())
 
 
