@@ -16,22 +16,28 @@ import torch
 
 from atomscape.ops.allocator import keep_freed_memory
 
+PATIENCE = 4.0  # seconds
+
 
 def race(
     contenders: Mapping[str, Callable[[], object]], threads: int, rounds: int = 9, turn: float = 0.02
 ) -> dict[str, float]:
     """Shortest time of one call of each, in seconds: the best of ``rounds`` turns of ``turn`` seconds each.
 
-    A turn repeats what is shorter, and is one call of what is longer.
+    A turn repeats what is shorter, and is one call of what is longer. Who has used up ``PATIENCE`` seconds
+    gets three turns at least, but no more.
     """
     clock = process_time if threads == 1 else perf_counter
-    for function in contenders.values():
-        function()
-    calls = {name: ceil(turn / _taken(f, 1, perf_counter)) for name, f in contenders.items()}
-    best = dict.fromkeys(contenders, float("inf"))
-    for _ in range(rounds):
+    calls, best, spent = {}, dict.fromkeys(contenders, float("inf")), dict.fromkeys(contenders, 0.0)
+    for name, function in contenders.items():
+        cold = _taken(function, 1, perf_counter)
+        calls[name] = 1 if cold > 10 * turn else ceil(turn / _taken(function, 1, perf_counter))
+    for done in range(rounds):
         for name, function in contenders.items():
-            best[name] = min(best[name], _taken(function, calls[name], clock))
+            if done < 3 or spent[name] < PATIENCE:
+                taken = _taken(function, calls[name], clock)
+                best[name] = min(best[name], taken)
+                spent[name] += taken * calls[name]
     return best
 
 

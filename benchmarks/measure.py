@@ -81,7 +81,7 @@ def command(question: str, run: Callable[..., Iterable[Row]], per: str, *extra: 
     """Run a benchmark as a command; ``per`` says what one time is for, such as ``"structure"``.
 
     ``run`` is called with ``quick``, and with those of ``only`` and ``threads`` that ``extra`` names. A run
-    of some cases only is not kept.
+    of some cases only is not kept; a row of a full run is kept as soon as it is there.
     """
     parser = argparse.ArgumentParser(description=f"{question}: times per {per}, ours beside the peers'")
     parser.add_argument("--quick", action="store_true", help="small and short; nothing is kept")
@@ -91,21 +91,24 @@ def command(question: str, run: Callable[..., Iterable[Row]], per: str, *extra: 
     if "threads" in extra:
         parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads")
     options = parser.parse_args()
-    rows = list(run(options.quick, **{name: getattr(options, name) for name in extra}))
-    lines = [json.dumps(row.as_dict()) for row in rows]
-    if options.json:
-        print("\n".join(lines))
-    else:
+    stamp = None if options.quick or getattr(options, "only", "") else _stamp()
+    rows = []
+    for row in run(options.quick, **{name: getattr(options, name) for name in extra}):
+        rows.append(row)
+        if options.json:
+            print(json.dumps(row.as_dict()), flush=True)
+        if stamp is not None:
+            with RESULTS.open("a") as file:
+                file.write(json.dumps({**row.as_dict(), **stamp}) + "\n")
+    if not options.json:
         screen = Console()
         (screen if screen.is_terminal else Console(width=180)).print(_table(question, rows, per))
-    if not options.quick and not getattr(options, "only", ""):
-        stamp = {
-            "commit": _commit(),
-            "machine": _machine(),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        with RESULTS.open("a") as file:
-            file.writelines(json.dumps({**json.loads(line), **stamp}) + "\n" for line in lines)
+
+
+def _stamp() -> dict[str, str]:
+    """Commit, machine and date of a run."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"commit": _commit(), "machine": _machine(), "date": date}
 
 
 def _table(question: str, rows: list[Row], per: str) -> Table:
