@@ -34,6 +34,7 @@ Kind = Literal["value", "gradient", "second"]
 
 
 @runtime_checkable
+@runtime_checkable
 class Formulae(Protocol):
     """What an operation computes for each point."""
 
@@ -127,24 +128,24 @@ class Pointwise:
 
     def register(self) -> None:
         """Define the operators ``<name>_cpu``, ``<name>_cpu_gradient`` and ``<name>_cpu_second``."""
-        name, rest = f"{self.name}_cpu", self.parameters
+        name, rest = f"{self.name}_cpu", f", {self.parameters}" if self.parameters else ""
         define(
             name,
-            f"(Tensor r, {rest}) -> Tensor",
+            f"(Tensor r{rest}) -> Tensor",
             lambda r, *rest: self._run("value", (True,), {"r": r}, rest)[0],
             lambda r, *rest: self._empty(r, rest),
             self._derive,
         )
         define(
             f"{name}_gradient",
-            f"(Tensor g, Tensor r, {rest}) -> Tensor",
+            f"(Tensor g, Tensor r{rest}) -> Tensor",
             lambda g, r, *rest: self._run("gradient", (True,), {"g": g, "r": r}, rest)[0],
             lambda g, r, *rest: r.new_empty(r.shape),
             self._derive_again,
         )
         define(
             f"{name}_second",
-            f"(Tensor g, Tensor r, Tensor v, {rest}, bool[] need) -> (Tensor, Tensor)",
+            f"(Tensor g, Tensor r, Tensor v{rest}, bool[] need) -> (Tensor, Tensor)",
             lambda g, r, v, *rest: self._run("second", rest[-1], {"g": g, "r": r, "v": v}, rest[:-1]),
             lambda g, r, v, *rest: like((g, r), rest[-1]),
             derive_composed(self._composed, floating=3),
