@@ -28,7 +28,8 @@ from atomscape.ops.symmetric_contraction import Monomial, SymmetricCoupling
 BATCH = 8
 """Atoms in a batch."""
 
-_LIMIT = 150
+_LIMIT = 600
+"""Terms in a group: more code reuses more products, but is slower to compile and outgrows the caches."""
 
 Polynomial = dict[Monomial, dict[int, float]]
 

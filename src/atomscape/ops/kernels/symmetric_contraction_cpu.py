@@ -106,7 +106,7 @@ def _plan(species: Tensor, known: int) -> tuple[Tensor, Tensor]:
             f"species {kinds[0]} … {kinds[-1]} are asked for, but weights are given for {known}: "
             f"species must be 0 … {known - 1}"
         )
-    bounds = [*np.flatnonzero(np.diff(kinds, prepend=-1)).tolist(), len(kinds)]
+    bounds = [0, *(np.flatnonzero(kinds[1:] != kinds[:-1]) + 1).tolist(), len(kinds)]
     items = [
         (first, min(first + _ATOMS, stop), int(kinds[start]))
         for start, stop in pairwise(bounds)
