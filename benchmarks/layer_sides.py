@@ -2,8 +2,8 @@
 
     E = ½ Σ_i |m_i|²,    m_i = Σ_j Σ_paths R_path(r_ij) (x_j ⊗ Y(r̂_ij)),    F = −∂E/∂positions
 
-R is a network 8-64-64-64-(paths · channels) on cut-off Bessel functions, without biases. It is the same torch
-code for everybody; harmonics, product and sum are each side's own.
+R is a network 8-64-64-64-(paths · channels) on cut-off Bessel functions, without biases: the same function on
+both sides. Basis, nonlinearity, harmonics, product and sum are each side's own, the matrix products torch's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from convolution_peers import channels_outside, e3nn_convolution
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.nn.edges import radial_functions
+from atomscape.ops.activation import silu
 from atomscape.ops.convolution import Coupling, convolution
 from atomscape.ops.harmonics import spherical_harmonics
 from atomscape.ops.radial import bessel_basis, lengths, polynomial_cutoff
@@ -27,7 +29,7 @@ from atomscape.ops.radial_table import hermite_rows, hermite_table
 
 Tensor = torch.Tensor
 CUTOFF, BASIS, HIDDEN = 4.7, 8, 64
-INTERVALS = 256
+INTERVALS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +91,15 @@ def cluster() -> Atoms:
 
 
 def hidden(r: Tensor, network: tuple[Tensor, ...]) -> Tensor:
-    """All layers of the radial network but the last; no kernel takes part."""
+    """All layers of the radial network but the last, with our basis and nonlinearity."""
+    h = radial_functions(r, CUTOFF, BASIS)
+    for weight in network[:-1]:
+        h = silu(h @ weight)
+    return h
+
+
+def hidden_in_torch(r: Tensor, network: tuple[Tensor, ...]) -> Tensor:
+    """Compute the same with torch's functions alone, as models built on e3nn do."""
     h = bessel_basis.reference(r, CUTOFF, BASIS) * polynomial_cutoff.reference(r, CUTOFF).unsqueeze(-1)
     for weight in network[:-1]:
         h = torch.nn.functional.silu(h @ weight)
@@ -127,7 +137,9 @@ def tables(s: System) -> Messages:
     """Cubic Hermite tables in place of the network; it is called once, in float64, to fill them."""
     r = torch.linspace(0, CUTOFF, INTERVALS + 1, dtype=torch.float64)
     network = tuple(w.double() for w in s.network)
-    values, slopes = torch.func.jvp(lambda r: hidden(r, network) @ network[-1], (r,), (torch.ones_like(r),))
+    values, slopes = torch.func.jvp(
+        lambda r: hidden_in_torch(r, network) @ network[-1], (r,), (torch.ones_like(r),)
+    )
     table = hermite_table(values, slopes, CUTOFF).unflatten(1, (len(s.coupling.paths), -1)).float()
 
     def messages(positions: Tensor, x: Tensor, *_: Tensor) -> Tensor:
@@ -150,7 +162,7 @@ def of_e3nn(s: System) -> Messages:
 
     def messages(positions: Tensor, x: Tensor, *network: Tensor) -> Tensor:
         v = s.vectors(positions)
-        return convolve(x, harmonics(v), hidden(lengths.reference(v), network) @ network[-1])
+        return convolve(x, harmonics(v), hidden_in_torch(lengths.reference(v), network) @ network[-1])
 
     return messages
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from atomscape.nn.edges import Edges, radial_functions
+from atomscape.ops.activation import silu
 from atomscape.ops.radial_table import hermite_rows, hermite_table
 from atomscape.shapes import Float, Int, Tensor
 
@@ -44,7 +45,7 @@ class RadialNetwork(nn.Module):
     def factors(self, radial: Float[Tensor, "edges basis"]) -> Filter:
         """Return the activations before the last layer, and its weights."""
         if self.hidden is not None:
-            radial = nn.functional.silu(self.hidden(radial))
+            radial = silu(self.hidden(radial))
         return Filter(radial, self.out.weight.t().unflatten(1, (self.paths, self.channels)), None)
 
 
@@ -81,7 +82,7 @@ def tabulate(network: RadialNetwork, cutoff: float, intervals: int) -> Float[Ten
     return table.unflatten(1, (network.paths, network.channels)).to(weight.dtype).contiguous()
 
 
-def with_radial_tables(module: Module, cutoff: float, intervals: int = 256) -> Module:
+def with_radial_tables(module: Module, cutoff: float, intervals: int = 512) -> Module:
     """Copy of an encoder (or a layer) with every radial network tabulated: for inference.
 
     Raises

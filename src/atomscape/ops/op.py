@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
@@ -137,16 +139,8 @@ def watched() -> Iterator[list[Explanation]]:
 
 
 def ops() -> dict[str, Op]:
-    """All operations by name."""
-    from atomscape.ops import (
-        convolution,
-        harmonics,
-        invariants,
-        radial,
-        radial_convolution,
-        segment,
-        symmetric_contraction,
-    )
-
-    del convolution, harmonics, invariants, radial, radial_convolution, segment, symmetric_contraction
+    """All operations by name: every file of ``ops`` is asked for those it has."""
+    for found in iter_modules(import_module("atomscape.ops").__path__, "atomscape.ops."):
+        if not found.ispkg:
+            import_module(found.name)
     return dict(OPS)
