@@ -16,8 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "dev,bench,molecules,label,tensorboard"
-# Chosen by hand: torch, with which speed is measured; soupsieve, whose 4.1 wants Python 3.11.5.
-CHOSEN = {"torch": "2.13.0", "soupsieve": "2.8"}
+# Chosen by hand: torch, with which speed is measured; triton, which CUDA builds of that torch require;
+# soupsieve, whose 4.1 wants Python 3.11.5.
+CHOSEN = {"torch": "2.13.0", "triton": "3.7.1", "soupsieve": "2.8"}
 HEADER = """\
 # Versions that demo, tests, docs and development run with, Python 3.11 to 3.13. Made by `make constraints`.
 # `torch==2.13.0` is also met by a local CPU build (2.13.0+cpu) where one is offered to pip.
@@ -54,11 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pins = resolve(Path(folder))
     # The package itself, and what only a CUDA build of torch brings (torch pins those itself).
-    pins = {
-        k: v
-        for k, v in pins.items()
-        if k not in ("atomscape", "triton") and not k.startswith(("nvidia-", "cuda-"))
-    }
+    pins = {k: v for k, v in pins.items() if k != "atomscape" and not k.startswith(("nvidia-", "cuda-"))}
     rest = sorted(k for k in pins if k != "torch")
     text = HEADER + "".join(f"{name}=={pins[name]}\n" for name in ["torch", *rest])
     (ROOT / "constraints.txt").write_text(text)

@@ -22,6 +22,7 @@ EXTRAS = {
     "rdkit": "molecules",
     "tblite": "label: GFN2-xTB",
     "tensorboard": "tensorboard",
+    "triton": "gpu: kernels for GPUs",
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

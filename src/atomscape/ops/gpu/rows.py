@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import triton
-import triton.language as tl
 
 from atomscape.ops.gpu.launch import on, programs
 from atomscape.ops.gpu.library import operator
+from atomscape.ops.gpu.source import kernel
 from atomscape.shapes import Bool, Int, Tensor
 
-BLOCK: Any = 256
-
-
-@triton.jit(do_not_specialize=["atoms", "edges", "steps"])
-def _rows(sorted_atom, other, first, valid, atoms, edges, steps, BLOCK: tl.constexpr):
-    """Each lane searches one atom's first edge by bisection, and checks one edge."""
+BLOCK = 256
+TEXT = """\
+def rows(sorted_atom, other, first, valid, atoms, edges, steps, BLOCK: tl.constexpr):
+    # Each lane searches one atom's first edge by bisection, and checks one edge.
     lane = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     low = tl.zeros([BLOCK], tl.int64)
     high = low + edges
     for _ in range(steps):
         middle = (low + high) // 2
-        open_ = low < high
-        below = open_ & (tl.load(sorted_atom + middle, mask=open_, other=0) < lane)
+        searching = low < high
+        below = searching & (tl.load(sorted_atom + middle, mask=searching, other=0) < lane)
         low = tl.where(below, middle + 1, low)
-        high = tl.where(open_ & ~below, middle, high)
+        high = tl.where(searching & ~below, middle, high)
     tl.store(first + lane, low, mask=lane <= atoms)
     is_edge = lane < edges
     here = tl.load(sorted_atom + lane, mask=is_edge, other=0)
@@ -34,6 +29,7 @@ def _rows(sorted_atom, other, first, valid, atoms, edges, steps, BLOCK: tl.const
     there = tl.load(other + lane, mask=is_edge, other=0)
     ascends = (before <= here) & (here >= 0) & (here < atoms)
     tl.store(valid + lane, ascends & (there >= 0) & (there < atoms), mask=is_edge)
+"""
 
 
 def _run(sorted_atom: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, Tensor]:
@@ -42,7 +38,7 @@ def _run(sorted_atom: Tensor, other: Tensor, atoms: int) -> tuple[Tensor, Tensor
     first = sorted_atom.new_empty(atoms + 1, dtype=torch.int64)
     valid = sorted_atom.new_empty(edges, dtype=torch.bool)
     with on(sorted_atom):
-        _rows[(parts,)](
+        kernel(TEXT)[(parts,)](
             sorted_atom.contiguous(),
             other.contiguous(),
             first,

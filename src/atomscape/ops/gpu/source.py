@@ -15,12 +15,15 @@ from typing import Any
 import triton
 import triton.language as tl
 
+BATCH = ["points", "atoms", "edges", "steps"]
+"""Sizes of a batch: arguments that no kernel is compiled anew for."""
+
 
 @cache
 def kernel(text: str) -> Any:
     """Return the only function that the text defines, as a Triton kernel.
 
-    Triton compiles anew where an integer is 1 or a multiple of 16; not so for the number of points.
+    Triton compiles anew where an integer is 1 or a multiple of 16; not so for the sizes of a batch.
     """
     file = f"<atomscape kernel {sha256(text.encode()).hexdigest()[:16]}>"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
@@ -28,7 +31,7 @@ def kernel(text: str) -> Any:
     before = set(names)
     exec(compile(text, file, "exec"), names)
     (function,) = (value for name, value in names.items() if name not in before and name != "__builtins__")
-    return triton.jit(do_not_specialize=["points"])(function)
+    return triton.jit(do_not_specialize=BATCH)(function)
 
 
 def define(name: str, arguments: Sequence[str], constants: Sequence[str], body: Iterable[str]) -> str:
