@@ -8,7 +8,7 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.ops.harmonics import spherical_harmonics
-from atomscape.ops.radial import bessel_basis, lengths, polynomial_cutoff
+from atomscape.ops.radial import lengths, radial_basis
 from atomscape.shapes import Float, Int, Tensor
 
 
@@ -37,13 +37,8 @@ def edges(graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.d
     check_cutoff(graph, cutoff)
     vectors = graph.vectors.to(dtype)
     r = lengths(vectors)
-    radial = radial_functions(r, cutoff, n_radial)
-    return Edges(graph.centre, graph.neighbour, r, spherical_harmonics(vectors, l_max), radial)
-
-
-def radial_functions(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
-    """Bessel functions times the polynomial cutoff."""
-    return bessel_basis(r, cutoff, count) * polynomial_cutoff(r, cutoff).unsqueeze(-1)
+    harmonics, radial = spherical_harmonics(vectors, l_max), radial_basis(r, cutoff, n_radial)
+    return Edges(graph.centre, graph.neighbour, r, harmonics, radial)
 
 
 def check_cutoff(graph: Graph, cutoff: float) -> None:

@@ -8,8 +8,9 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from atomscape.nn.edges import Edges, radial_functions
+from atomscape.nn.edges import Edges
 from atomscape.ops.activation import silu
+from atomscape.ops.radial import radial_basis
 from atomscape.ops.radial_table import hermite_rows, hermite_table
 from atomscape.shapes import Float, Int, Tensor
 
@@ -74,7 +75,7 @@ def tabulate(network: RadialNetwork, cutoff: float, intervals: int) -> Float[Ten
     exact = copy.deepcopy(network).double().requires_grad_(False)
     r = torch.linspace(0, cutoff, intervals + 1, dtype=torch.float64, device=weight.device)
     r.requires_grad_(True)
-    h, W, _ = exact.factors(radial_functions(r, cutoff, network.n_radial))
+    h, W, _ = exact.factors(radial_basis(r, cutoff, network.n_radial))
     slopes = [torch.autograd.grad(h[:, k].sum(), r, retain_graph=True)[0] for k in range(h.shape[1])]
     flat = W.flatten(1)
     values, slope = h.detach() @ flat, torch.stack(slopes, 1) @ flat

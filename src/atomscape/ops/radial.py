@@ -46,3 +46,12 @@ def cosine_cutoff(r: Float[Tensor, " edges"], cutoff: float) -> Float[Tensor, " 
     """½(cos(πr/c) + 1), zero from the cutoff on (Behler 2011); its second derivative jumps there."""
     value = 0.5 * (torch.cos(torch.pi * r / cutoff) + 1)
     return torch.where(r < cutoff, value, torch.zeros_like(value))
+
+
+@Op
+def radial_basis(
+    r: Float[Tensor, " edges"], cutoff: float, count: int, power: int = 6
+) -> Float[Tensor, "edges basis"]:
+    """Bessel functions times the polynomial cutoff (Gasteiger et al. 2020, eqs. 7 and 8)."""
+    cut = polynomial_cutoff.reference(r, cutoff, power)
+    return bessel_basis.reference(r, cutoff, count) * cut.unsqueeze(-1)

@@ -7,16 +7,20 @@ all a second derivative needs: the gradient of v·∇S is the derivative of ∇S
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic
 
-from atomscape.ops.jit.lanes import Value
+from atomscape.o3.harmonics import N
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Dual:
-    """A register and its derivative; without one it does not vary along the direction."""
+class Dual(Generic[N]):
+    """A number, most often a register, and its derivative; without one it does not vary along the direction.
 
-    value: Value
-    tangent: Value | None = None
+    Of dual numbers it makes second derivatives.
+    """
+
+    value: N
+    tangent: N | None = None
 
     def __add__(self, other: Dual) -> Dual:
         """Sum."""
@@ -35,7 +39,7 @@ class Dual:
         return Dual(self.value * other.value, _sum(left, right))
 
 
-def _sum(a: Value | None, b: Value | None) -> Value | None:
+def _sum(a: N | None, b: N | None) -> N | None:
     if a is None or b is None:
         return b if a is None else a
     return a + b

@@ -16,6 +16,7 @@ from atomscape.o3.harmonics import monic_columns, norms, solid_gradient_matrix
 from atomscape.ops.jit import launch
 from atomscape.ops.jit.dual import Dual
 from atomscape.ops.jit.lanes import Program
+from atomscape.ops.jit.vectors import dot, inverse_root
 from atomscape.shapes import Tensor
 
 
@@ -47,15 +48,15 @@ class Harmonics:
         v = _pull_back(columns, g, self.l_max)
         if not self.directed:
             return v
-        along = _dot(direction, v)
+        along = dot(direction, v)
         return [(c - n * along) * inverse for c, n in zip(v, direction, strict=True)]
 
     def _columns(self, p: Program, r: list[Dual], l_max: int) -> tuple[list[Dual], list[Dual], Dual]:
         """Harmonics that lack their norms, the vector they are of, and 1/|r|."""
         one = Dual(p.constant(1.0))
-        square, inverse = _dot(r, r), one
+        square, inverse = dot(r, r), one
         if self.directed:
-            inverse = _inverse_root(p, square)
+            inverse = inverse_root(p, square)
             r = [c * inverse for c in r]
             # On the sphere r² is 1, and 0 for the zero vector, which has no direction.
             directed = p.compare("gt", square.value, 0.0)
@@ -80,21 +81,6 @@ def _pull_back(columns: list[Dual], g: list[Dual], l_max: int) -> list[Dual]:
                 ]
                 products[c].append(sum(terms[1:], start=terms[0]) * columns[column])
     return [sum(p[1:], start=p[0]) for p in products]
-
-
-def _dot(a: list[Dual], b: list[Dual]) -> Dual:
-    x, y, z = (m * n for m, n in zip(a, b, strict=True))
-    return x + y + z
-
-
-def _inverse_root(p: Program, square: Dual) -> Dual:
-    """1/√s, and 0 with derivative 0 for s = 0."""
-    zero, one = p.constant(0.0), p.constant(1.0)
-    there = p.compare("gt", square.value, 0.0)
-    value = p.select(there, one / p.sqrt(p.select(there, square.value, one)), zero)
-    if square.tangent is None:
-        return Dual(value)
-    return Dual(value, (square.tangent * value) * (value * value) * -0.5)
 
 
 def _fused(c: Dual, a: Dual, b: Dual, k: float = 1.0) -> Dual:

@@ -112,9 +112,9 @@ def write(
 class Pointwise:
     """One operation: its name, how it is called, and its formulae.
 
-    ``parameters`` is the rest of the operator's schema after ``r``, if any; ``formulae`` and ``scale`` read those;
-    ``vector`` tells whether a point is the last axis of ``r`` or one number of it, ``many`` whether its
-    results are an axis. ``work`` is a guess of the multiplications for each output.
+    ``parameters`` is the rest of the operator's schema after ``r``, if any; ``formulae`` and ``scale`` read
+    those; ``vector`` tells whether a point is the last axis of ``r`` or one number of it, ``many`` whether
+    its results are an axis. ``work`` is a guess of the multiplications for each output.
     """
 
     name: str
