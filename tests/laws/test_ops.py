@@ -61,6 +61,7 @@ ARGUMENTS: dict[str, dict[str, tuple]] = {
     },
     "lengths": {"vectors": (random(5, 3),)},
     "bessel_basis": {"five": (distances(), 3.0, 5)},
+    "radial_basis": {"five": (distances(), 3.0, 5), "one": (distances(), 3.0, 1, 4)},
     "gaussian_basis": {"five": (distances(), 3.0, 5)},
     "polynomial_cutoff": {"cutoff 3": (distances(), 3.0)},
     "cosine_cutoff": {"cutoff 3": (distances(), 3.0)},
