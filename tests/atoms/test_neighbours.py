@@ -13,7 +13,6 @@ from ase.neighborlist import neighbor_list
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atomscape.atoms import neighbours
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.cells import heights
 from atomscape.atoms.neighbours import brute_force_graph, neighbour_graph
@@ -99,18 +98,6 @@ def test_agrees_with_ase(image):
     assert graph.centre.tolist() == i[order].tolist()
     assert graph.neighbour.tolist() == j[order].tolist()
     assert graph.shift.tolist() == s[order].tolist()
-
-
-def test_the_two_ways_agree(monkeypatch, rng):
-    """Small open structures by all pairs and by the cell list."""
-    parts = [Structures.of(2 * rng.normal(size=(n, 3)), np.ones(n, int)) for n in (1, 5, 40, 2, 0, 17)]
-    batch = Structures.concatenate(parts)
-    dense = neighbour_graph(batch, 2.5)
-    monkeypatch.setattr(neighbours, "DENSE_ATOMS", 0)
-    assert same(dense, neighbour_graph(batch, 2.5))
-    monkeypatch.setattr(neighbours, "DENSE_ATOMS", 64)
-    monkeypatch.setattr(neighbours, "_DENSE_PAIRS", 300)
-    assert same(dense, neighbour_graph(batch, 2.5))
 
 
 def test_an_edge_has_its_reverse_and_is_shorter_than_the_cutoff():
