@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import torch
 
+from atomscape.ops.transforms import transformed
 from atomscape.shapes import Tensor
 
 INSTALLED = find_spec("triton") is not None
@@ -34,7 +35,7 @@ def reason(*tensors: Tensor, indices: tuple[Tensor, ...] = ()) -> str | None:
         return f"the arguments differ in dtype: {', '.join(str(t.dtype) for t in tensors)}"
     if not INSTALLED:
         return "triton is not installed; pip install 'atomscape[gpu]'"
-    return None
+    return transformed(*tensors)
 
 
 def harmonics_reason(r: Tensor, l_max: int) -> str | None:

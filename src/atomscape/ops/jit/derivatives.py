@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from atomscape.ops.transforms import has_tangent
 from atomscape.shapes import Tensor
 
 _library = torch.library.Library("atomscape", "FRAGMENT")
@@ -30,7 +31,23 @@ def define(
     _library.impl(name, implementation, device)
     torch.library.register_fake(f"atomscape::{name}", fake, lib=_library)
     if derive is not None:
-        torch.library.register_autograd(f"atomscape::{name}", derive, setup_context=_keep, lib=_library)
+        torch.library.register_autograd(
+            f"atomscape::{name}", _reverse_only(name, derive), setup_context=_keep, lib=_library
+        )
+
+
+def _reverse_only(name: str, derive: Callable) -> Callable:
+    """Refuse cotangents with a tangent: torch would drop it without a word."""
+
+    def checked(ctx, *cotangents):
+        if has_tangent(*cotangents):
+            raise NotImplementedError(
+                f"forward-mode differentiation of the gradient of {name}, which knows reverse mode only; "
+                "begin the forward mode before the operation, and its reference will serve"
+            )
+        return derive(ctx, *cotangents)
+
+    return checked
 
 
 def _keep(ctx, inputs: tuple, output: object) -> None:

@@ -10,6 +10,7 @@ import torch
 from atomscape.ops.jit.compile import vector_bytes
 from atomscape.ops.jit.lanes import BITS
 from atomscape.ops.jit.team import run
+from atomscape.ops.transforms import transformed
 from atomscape.shapes import Tensor
 
 NUMBER: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float", torch.float64: "double"}
@@ -39,7 +40,7 @@ def declined(*tensors: Tensor) -> str | None:
             return (
                 f"arguments of {_name(tensors[0].dtype)} and {_name(t.dtype)}; they must be of one precision"
             )
-    return None
+    return transformed(*tensors)
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -1,0 +1,27 @@
+"""Where only a reference can serve: inside ``torch.func`` and in forward mode, which native kernels do not know."""
+
+from __future__ import annotations
+
+import torch
+from torch.autograd import forward_ad
+
+from atomscape.shapes import Tensor
+
+
+def transformed(*tensors: Tensor) -> str | None:
+    """Why a back-end made of ``torch.library`` operators must not take these tensors, or None.
+
+    Such an operator lets the tangents of forward mode fall without a word, and has no rule for ``vmap``.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "inside a transformation of torch.func (grad, vmap, jvp, …), which native kernels do not know"
+    if has_tangent(*tensors):
+        return "an argument has a tangent: native kernels know reverse-mode differentiation only"
+    return None
+
+
+def has_tangent(*tensors: Tensor | None) -> bool:
+    """Whether one of these carries a derivative of forward mode."""
+    if forward_ad._current_level < 0:
+        return False
+    return any(t is not None and forward_ad.unpack_dual(t).tangent is not None for t in tensors)
