@@ -139,7 +139,7 @@ def e3nn_convolution(
         [(p.l1, p.l2, p.l3, "uvu", True) for p in coupling.paths],
         shared_weights=False,
         internal_weights=False,
-    ).to(dtype)
+    ).to(centre.device, dtype)
 
     def run(x: Tensor, Y: Tensor, w: Tensor) -> Tensor:
         messages = product(x.index_select(0, neighbour), Y, w)
@@ -182,7 +182,7 @@ def of_cuequivariance(p: Problem) -> Side:
     for n, q in enumerate(p.coupling.paths):
         product.add_path(n, q.l1, q.l2, q.l3, c=clebsch_gordan(*q[:3]).numpy() / into[q.l3] ** 0.5)
     polynomial = cue.SegmentedPolynomial.eval_last_operand(product)
-    module = cuet.SegmentedPolynomial(polynomial, method="naive", math_dtype=p.x.dtype)
+    module = cuet.SegmentedPolynomial(polynomial, method=cue_method(p), math_dtype=p.x.dtype).to(p.x.device)
 
     def run(x: Tensor, Y: Tensor, w: Tensor) -> Tensor:
         return module([w, x, Y], {1: p.neighbour}, {0: x.new_empty(len(x), 1)}, {0: p.centre})[0]
@@ -204,12 +204,13 @@ def of_cuequivariance_channelwise(p: Problem) -> Side:
         layout=cue.ir_mul,
         shared_weights=False,
         internal_weights=False,
-        method="naive",
+        method=cue_method(p),
+        device=p.x.device,
         dtype=p.x.dtype,
         math_dtype=p.x.dtype,
     )
     into = [sum(q.l3 == l for q in paths) for l in degrees]
-    scale = torch.tensor([into[q.l3] ** -0.5 for q in paths], dtype=p.x.dtype).unsqueeze(1)
+    scale = torch.tensor([into[q.l3] ** -0.5 for q in paths], dtype=p.x.dtype, device=p.x.device).unsqueeze(1)
 
     def run(x: Tensor, Y: Tensor, w: Tensor) -> Tensor:
         apart = module(x, Y, w, indices_1=p.neighbour, indices_out=p.centre, size_out=len(x))
@@ -218,6 +219,11 @@ def of_cuequivariance_channelwise(p: Problem) -> Side:
         return torch.cat(summed, 1)
 
     return _flat(p, run, lambda w: w * scale)
+
+
+def cue_method(p: Problem) -> str:
+    """cuEquivariance's kernels on a GPU, where they exist; on a CPU it has its fallback only."""
+    return "naive" if p.x.device.type == "cpu" else "uniform_1d"
 
 
 def _flat(p: Problem, run: Callable, weigh: Callable[[Tensor], Tensor] = lambda w: w) -> Side:

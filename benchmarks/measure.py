@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results.jsonl"
@@ -120,7 +121,7 @@ def _table(question: str, rows: list[Row], per: str) -> Table:
         ratio = "" if row.ratio is None else f"{row.ratio:.3g} ×"
         share = "" if row.share is None else f"{100 * row.share:.0f} %"
         ours, theirs = (shown(value, row.unit) for value in (row.ours_s, row.peer_s))
-        table.add_row(row.case, ours, share, row.peer, theirs, ratio, row.error, row.note)
+        table.add_row(row.case, ours, share, row.peer, theirs, ratio, escape(row.error), row.note)
     return table
 
 

@@ -121,7 +121,10 @@ def test_compiles_to_ptx_without_atomics_and_in_one_precision(arch, dtype, tmp_p
     from triton.backends.compiler import GPUTarget
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    for kernel, constants, warps in all_kernels(Coupling(2, 2, 2), 3):
+    coupling, l_max = (
+        (Coupling(2, 2, 2), 3) if arch == 90 and dtype == torch.float64 else (Coupling(1, 1, 1), 2)
+    )
+    for kernel, constants, warps in all_kernels(coupling, l_max):
         ptx = assembly(kernel, dtype, GPUTarget("cuda", arch, 32), warps, **constants)
         assert f".target sm_{arch}" in ptx
         assert not re.search(r"\b(atom|red)\.", ptx), "atomics add in any order"
