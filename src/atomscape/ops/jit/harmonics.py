@@ -19,6 +19,9 @@ from atomscape.ops.jit.lanes import Program
 from atomscape.ops.jit.vectors import dot, inverse_root
 from atomscape.shapes import Tensor
 
+HIGHEST = 12
+"""Degree up to which kernels are written; the recursion itself has no end."""
+
 
 @dataclass(frozen=True)
 class Harmonics:
@@ -85,9 +88,6 @@ def _pull_back(columns: list[Dual], g: list[Dual], l_max: int) -> list[Dual]:
 
 def _fused(c: Dual, a: Dual, b: Dual, k: float = 1.0) -> Dual:
     return c + a * (b if k == 1.0 else b * k)
-
-
-HIGHEST = 12
 
 
 def declined(r: Tensor, l_max: int) -> str | None:
