@@ -12,6 +12,7 @@ instance ``Float[Tensor, "edges 3"]``. The names used throughout:
 ``channels``    feature channels; always the last, contiguous axis
 ``paths``       couplings (l1, l2) → l3 of an equivariant convolution
 ``basis``       radial basis functions
+``species``     kinds of atoms that have weights of their own
 ==============  =====================================================================
 
 The annotations are checked in the tests only (jaxtyping with beartype); at run time they cost nothing.

@@ -10,14 +10,13 @@ Monomials A_a A_b A_c with a ≤ b ≤ c form a tree: the product of a monomial 
 row. The gradient of a path is pulled back through the tree, leaf by leaf; the root then holds p_path itself.
 
 Atoms are taken species by species, in batches that fit the first-level cache with all that is summed for
-them. The code runs group by group over a batch, a group being so few paths that their code fits the cache of
-decoded instructions. A task is some atoms of one species and one block of channels; each writes a sum for the
+them. The code of one group of paths runs over all of a batch before the next, so that it stays in the
+instruction cache. A task is some atoms of one species and one block of channels; each writes a sum for the
 weights of its own, so that no two threads write to one place and the result does not depend on their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ Polynomial = dict[Monomial, dict[int, float]]
 
 
 class Kernel(NamedTuple):
-    """What a kernel reads and writes for each atom, the weights that it reads, and whether it sums theirs."""
+    """What a kernel reads and writes for each atom, the weights that it reads, and if it sums their gradient."""
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
@@ -81,63 +80,77 @@ def write(kind: str, coupling: SymmetricCoupling, number: str, lanes: int) -> st
     with p.range(tasks * p.thread / p.threads, tasks * (p.thread + 1) / p.threads) as task:
         item = task / blocks
         start = (task - item * blocks) * lanes
-        mask = p.first(channels - start)
+        far = _Far(p, given, start, channels, p.first(channels - start))
         first, stop, species = (p.read(given["items"], item * 3 + k, "i64") for k in range(3))
         for name in kernel.weights:
-            row = p.at(given[name], species * channels * paths + start)
-            with p.range(0, paths) as n:
-                p.store(p.load(row, n * channels, mask), local[name], n * lanes)
+            far.fetch(name, species, paths, local[name])
         for name in sums:
             _clear(p, local[name], paths)
         with p.range(first, stop, BATCH) as begin:
-            atoms = p.smaller(stop - begin, p.like(BATCH, begin))
-            _batch(p, kernel, coupling, (given, local), (begin, atoms, start, channels, mask))
+            _batch(kernel, coupling, far, local, begin, p.smaller(stop - begin, p.like(BATCH, begin)))
         for name in sums:
-            row = p.at(given[name], item * channels * paths + start)
-            with p.range(0, paths) as n:
-                p.store(p.load(local[name], n * lanes), row, n * channels, mask)
+            far.deliver(name, item, paths, local[name])
     return p.text
 
 
-def _batch(p: Program, kernel: Kernel, coupling: SymmetricCoupling, memory: tuple, at: tuple) -> None:
+class _Far(NamedTuple):
+    """One block of channels of the arguments [anything, rows, channels]."""
+
+    p: Program
+    given: dict[str, Value]
+    start: Value
+    channels: Value
+    mask: Value
+
+    def fetch(self, name: str, index: Value, rows: int, to: Value) -> None:
+        """Copy the rows of one index to a buffer."""
+        place = self._at(name, index, rows)
+        with self.p.range(0, rows) as row:
+            self.p.store(self.p.load(place, row * self.channels, self.mask), to, row * self.p.lanes)
+
+    def deliver(self, name: str, index: Value, rows: int, source: Value) -> None:
+        """Copy a buffer to the rows of one index."""
+        place = self._at(name, index, rows)
+        with self.p.range(0, rows) as row:
+            self.p.store(self.p.load(source, row * self.p.lanes), place, row * self.channels, self.mask)
+
+    def _at(self, name: str, index: Value, rows: int) -> Value:
+        return self.p.at(self.given[name], index * self.channels * rows + self.start)
+
+
+def _batch(
+    kernel: Kernel,
+    coupling: SymmetricCoupling,
+    far: _Far,
+    local: dict[str, Value],
+    begin: Value,
+    atoms: Value,
+) -> None:
     """Copy the rows of some atoms in, run all groups over them, copy the results out."""
-    given, local = memory
-    begin, atoms, start, channels, mask = at
+    p = far.p
+    rows = {name: rows_of(name, coupling) for name in kernel.reads + kernel.writes}
 
-    def each(names: Sequence[str], copy: Callable[[str, Value, Value, Value], None]) -> None:
-        for name in names:
-            rows = rows_of(name, coupling)
-            with p.range(0, atoms) as k:
-                atom = p.read(given["order"], begin + k, "i64")
-                far, near = (
-                    p.at(given[name], atom * channels * rows + start),
-                    p.at(local[name], k * (rows * p.lanes)),
-                )
-                with p.range(0, rows) as row:
-                    copy(name, far, near, row)
+    def near(k: Value) -> dict[str, Value]:
+        return {name: p.at(local[name], k * (n * p.lanes)) for name, n in rows.items()}
 
-    each(
-        kernel.reads,
-        lambda _, far, near, row: p.store(p.load(far, row * channels, mask), near, row * p.lanes),
-    )
+    with p.range(0, atoms) as k:
+        atom = p.read(far.given["order"], begin + k, "i64")
+        for name in kernel.reads:
+            far.fetch(name, atom, rows[name], near(k)[name])
     for name in kernel.writes:
-        _clear(p, local[name], BATCH * rows_of(name, coupling))
+        _clear(p, local[name], BATCH * rows[name])
     for group in _groups(coupling):
         with p.range(0, atoms) as k:
-            here = {
-                name: p.at(local[name], k * (rows_of(name, coupling) * p.lanes))
-                for name in kernel.reads + kernel.writes
-            }
-            _group(p, kernel, coupling, group, {**local, **here})
-    each(
-        kernel.writes,
-        lambda _, far, near, row: p.store(p.load(near, row * p.lanes), far, row * channels, mask),
-    )
+            _group(p, kernel, coupling, group, {**local, **near(k)})
+    with p.range(0, atoms) as k:
+        atom = p.read(far.given["order"], begin + k, "i64")
+        for name in kernel.writes:
+            far.deliver(name, atom, rows[name], near(k)[name])
 
 
 def _clear(p: Program, buffer: Value, rows: int) -> None:
-    with p.range(0, rows) as n:
-        p.store(p.constant(0.0), buffer, n * p.lanes)
+    with p.range(0, rows) as row:
+        p.store(p.constant(0.0), buffer, row * p.lanes)
 
 
 def _groups(coupling: SymmetricCoupling) -> list[list[int]]:
@@ -159,18 +172,18 @@ def _group(
     p: Program, kernel: Kernel, coupling: SymmetricCoupling, group: list[int], near: dict[str, Value]
 ) -> None:
     """Formulae of one group for one atom; results are added to what is in the buffers."""
-    tangents = "vA" in kernel.reads
+    polynomials = {n: coupling.polynomials[n] for n in group}
     A = _Loads(p, near["A"], near.get("vA"))
     w = _Loads(p, near["w"], near.get("vw"))
     found: list[tuple[str, dict[int, Dual]]] = []
     if "out" in kernel.writes:
-        found.append(("out", _forward({n: coupling.polynomials[n] for n in group}, A, w)))
+        found.append(("out", _forward(polynomials, A, w)))
     if "dA" in kernel.writes:
-        dA, dw = _backward({n: coupling.polynomials[n] for n in group}, A, w, _Loads(p, near["g"]))
+        dA, dw = _backward(polynomials, A, w, _Loads(p, near["g"]))
         found += [("dA", dA), ("dw", dw)] if kernel.sums_weights else [("dA", dA)]
     for name, numbers in found:
         for row, number in numbers.items():
-            result = number.tangent if tangents else number.value
+            result = number.tangent if "vA" in near else number.value
             if result is not None:
                 p.store(p.load(near[name], row * p.lanes) + result, near[name], row * p.lanes)
 
