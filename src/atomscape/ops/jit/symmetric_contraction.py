@@ -34,7 +34,7 @@ Polynomial = dict[Monomial, dict[int, float]]
 
 
 class Kernel(NamedTuple):
-    """What a kernel reads and writes for each atom, the weights that it reads, and if it sums their gradient."""
+    """What a kernel reads and writes for each atom, the weights it reads, and if it sums their gradient."""
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
