@@ -10,5 +10,5 @@ from atomscape.shapes import Float, Tensor
 
 @Op
 def silu(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """z / (1 + e⁻ᶻ), the sigmoid linear unit (Elfwing et al. 2018, arXiv:1702.03118, eq. 1)."""
+    """Sigmoid linear unit, z / (1 + e⁻ᶻ) (Elfwing et al. 2018, arXiv:1702.03118, eq. 1)."""
     return torch.nn.functional.silu(z)

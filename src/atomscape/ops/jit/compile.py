@@ -18,6 +18,8 @@ from pathlib import Path
 import llvmlite
 import llvmlite.binding as llvm
 
+_LARGE = 4000  # lines
+
 _engines: list[llvm.ExecutionEngine] = []  # they own the machine code
 
 
@@ -89,11 +91,28 @@ def _compile(text: str) -> bytes:
     module = llvm.parse_assembly(text)
     module.triple = llvm.get_process_triple()
     module.verify()
+    _optimise(module, large=text.count("\n") > _LARGE)
+    return _target().emit_object(module)
+
+
+def _optimise(module: llvm.ModuleRef, large: bool) -> None:
+    """LLVM's usual passes without its vectorisers and unrolling: the kernels are vectors, and unrolled.
+
+    Long straight code gains nothing from most of them and would take minutes: variables become registers, and
+    that is all.
+    """
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = tuning.loop_unrolling = False
     builder = llvm.create_pass_builder(_target(), tuning)
-    builder.getModulePassManager().run(module, builder)
-    return _target().emit_object(module)
+    if not large:
+        builder.getModulePassManager().run(module, builder)
+        return
+    passes = llvm.create_new_function_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    for function in module.functions:
+        if not function.is_declaration:
+            passes.run(function, builder)
 
 
 def _link(compiled: bytes, name: str) -> int:

@@ -1,7 +1,7 @@
 """The exponential function on SIMD lanes, accurate to about one unit in the last place.
 
-x = n ln 2 + r with |r| ≤ ½ ln 2; eʳ is Taylor's series to the precision's last digit, and 2ⁿ is written into the
-exponent of a number. ln 2 is split into a part with few digits, so that n ln 2 is exact, and the rest.
+x = n ln 2 + r with |r| ≤ ½ ln 2; eʳ is Taylor's series to the precision's last digit, and 2ⁿ is written into
+the exponent of a number. ln 2 is split into a part with few digits, so that n ln 2 is exact, and the rest.
 """
 
 from __future__ import annotations
