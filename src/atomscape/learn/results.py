@@ -23,7 +23,7 @@ from atomscape.learn.prepare import PARTS, Prepared
 from atomscape.learn.run_folder import BEST, RESULTS
 from atomscape.learn.state import Progress
 
-PACKAGES = ("torch", "numpy", "accelerate", "safetensors", "pyarrow", "vesin", "numba", "ase")
+PACKAGES = ("torch", "numpy", "accelerate", "safetensors", "pyarrow", "numba", "ase")
 
 
 @dataclass(frozen=True)

@@ -70,12 +70,13 @@ def dual_vectors(
     cell: Float[Tensor, "structures 3 3"], pbc: Bool[Tensor, "structures 3"]
 ) -> Float[Tensor, "structures 3 3"]:
     """Columns b_k with a_i·b_k = δ_ik in the span of the periodic rows a_i; zero where not periodic."""
-    full, some = pbc.all(1), pbc.any(1)
+    full = pbc.all(1)
     if bool(full.all()):
         return torch.linalg.inv(cell)
     dual = torch.zeros_like(cell)
-    dual[full] = torch.linalg.inv(cell[full])
-    mixed = some & ~full
+    if bool(full.any()):
+        dual[full] = torch.linalg.inv(cell[full])
+    mixed = pbc.any(1) & ~full
     if bool(mixed.any()):
         dual[mixed] = torch.linalg.pinv(cell[mixed] * pbc[mixed, :, None]) * pbc[mixed, None, :]
     return dual

@@ -46,7 +46,7 @@ def written(program, name: str) -> str:
     arguments = types.CPointer(types.int64), types.int64, types.int64
     program.compile(arguments)
     text = program.inspect_llvm(arguments)
-    outside = [word for word in ("@numba_", "@NRT_", "@Py") if word in text]
+    outside = [word for word in ("picklebuf", "@numba_", "@NRT_", "@Py") if word in text]
     if outside:
         names = ", ".join(outside)
         raise ValueError(f"kernel {name!r} refers to {names}…; it must not raise nor use objects.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from functools import cache
 
+import numpy as np
 import torch
 
 from atomscape.ops.jit.compile import address_of
@@ -56,7 +57,7 @@ def run(
     run_on_team(_kernel(), [*head, COUNT, rows.data_ptr(), 0, 0, 0, *tail], threads)
     torch.cumsum(rows, 0, out=rows)
     edges = int(rows[-1])
-    centre, neighbour, shift = rows.new_empty(edges), rows.new_empty(edges), rows.new_empty(edges, 3)
+    centre, neighbour, shift = _room(edges), _room(edges), _room(edges, 3)
     places = [t.data_ptr() for t in (rows, centre, neighbour, shift)]
     run_on_team(_kernel(), [*head, WRITE, *places, *tail], threads)
     return centre, neighbour, shift
@@ -78,6 +79,11 @@ def _kernel() -> int:
         return written(program, "neighbour_search")
 
     return address_of("neighbour_search", (), write)
+
+
+def _room(*shape: int) -> Tensor:
+    """Memory for whole numbers; NumPy asks for it in large pages, which cost a third when first touched."""
+    return torch.from_numpy(np.empty(shape, np.int64))
 
 
 def _most(images: Tensor, cutoff: float) -> int:
