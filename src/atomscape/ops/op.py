@@ -21,6 +21,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from atomscape.find import available, find, suggest
 
 REFERENCE = "reference"
@@ -57,11 +59,8 @@ class Op:
     @property
     def backends(self) -> dict[str, ModuleType]:
         """Guest back-ends by name, found by being files; imported at first use."""
-        if self._backends is None:
-            start = f"{self.name}_"
-            files = [f for f in available("ops.kernels") if f.startswith(start)]
-            self._backends = {f.removeprefix(start): find("ops.kernels", f) for f in files}
-        return self._backends
+        _look_for_backends(self.name)
+        return self._backends or {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the back-end that serves these arguments."""
@@ -122,6 +121,15 @@ class Op:
 
     def _function(self, name: str) -> Callable[..., Any]:
         return self.reference if name == REFERENCE else self.backends[name].run
+
+
+@torch.compiler.assume_constant_result  # a graph that is being traced must not follow the imports
+def _look_for_backends(name: str) -> None:
+    op = OPS.get(name)
+    if op is not None and op._backends is None:
+        start = f"{name}_"
+        files = [f for f in available("ops.kernels") if f.startswith(start)]
+        op._backends = {f.removeprefix(start): find("ops.kernels", f) for f in files}
 
 
 @contextmanager
