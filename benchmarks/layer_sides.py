@@ -19,11 +19,10 @@ from convolution_peers import channels_outside, e3nn_convolution
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.neighbours import neighbour_graph
-from atomscape.nn.edges import radial_functions
 from atomscape.ops.activation import silu
 from atomscape.ops.convolution import Coupling, convolution
 from atomscape.ops.harmonics import spherical_harmonics
-from atomscape.ops.radial import bessel_basis, lengths, polynomial_cutoff
+from atomscape.ops.radial import bessel_basis, lengths, polynomial_cutoff, radial_basis
 from atomscape.ops.radial_convolution import radial_convolution
 from atomscape.ops.radial_table import hermite_rows, hermite_table
 
@@ -92,7 +91,7 @@ def cluster() -> Atoms:
 
 def hidden(r: Tensor, network: tuple[Tensor, ...]) -> Tensor:
     """All layers of the radial network but the last, with our basis and nonlinearity."""
-    h = radial_functions(r, CUTOFF, BASIS)
+    h = radial_basis(r, CUTOFF, BASIS)
     for weight in network[:-1]:
         h = silu(h @ weight)
     return h
