@@ -1,4 +1,4 @@
-"""Where only a reference can serve: inside ``torch.func`` and in forward mode, which native kernels do not know."""
+"""Where only a reference can serve: in ``torch.func`` and forward mode, which native kernels do not know."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def compare_features(law: str, case: str, expected: Features, found: Features, t
         raise AssertionError(f"{law} law, case {case!r}: blocks {sorted(expected)} became {sorted(found)}")
     worst = 0.0
     for (layer, l, p), want in expected.items():
-        scale = max(_largest(b) for k, b in expected.items() if k[0] == layer)
+        scale = max(largest(b) for k, b in expected.items() if k[0] == layer)
         where = f"{layer}, block l={l} parity={p}"
         worst = max(worst, compare(law, case, where, want, found[layer, l, p], tolerance, scale))
     return worst
@@ -106,7 +106,7 @@ def compare_derivatives(
 ) -> float:
     """As ``compare_features``, for the readout (own scale) and its forces and virial (common scale)."""
     value = compare(law, case, "readout", expected.value, found.value, tolerance)
-    scale = max(_largest(expected.forces), _largest(expected.virial))
+    scale = max(largest(expected.forces), largest(expected.virial))
     forces = compare(law, case, "forces", expected.forces, found.forces, tolerance, scale)
     return max(value, forces, compare(law, case, "virial", expected.virial, found.virial, tolerance, scale))
 
@@ -125,8 +125,8 @@ def compare(
         raise AssertionError(
             f"{law} law, case {case!r}, {what}: shape {tuple(found.shape)} instead of {tuple(expected.shape)}"
         )
-    scale = max(_largest(expected) if scale is None else scale, tolerances.FLOOR)
-    error = _largest(found.double() - expected.double()) / scale
+    scale = max(largest(expected) if scale is None else scale, tolerances.FLOOR)
+    error = largest(found.double() - expected.double()) / scale
     if not error <= tolerance:
         raise AssertionError(
             f"{law} law, case {case!r}, {what}: error {error:.2e} > tolerance {tolerance:.0e} "
@@ -149,5 +149,6 @@ def _dtype(found: Mapping) -> torch.dtype:
     return next(iter(found.values())).dtype
 
 
-def _largest(t: Tensor) -> float:
+def largest(t: Tensor) -> float:
+    """Largest absolute value; zero of nothing."""
     return float(t.abs().max()) if t.numel() else 0.0

@@ -12,6 +12,8 @@ import torch
 
 # Laws that hold exactly in real arithmetic.
 EXACT = {torch.float64: 1e-10, torch.float32: 2e-4}
+# A back-end of an operation against its reference: they only round differently.
+BACKEND = {torch.float64: 1e-12, torch.float32: 1e-5}
 # First derivatives in the same laws.
 DERIVATIVE = {torch.float64: 1e-9, torch.float32: 2e-3}
 # Four-point differences with FINITE_STEP (Å, or strain) against the derivative: O(step⁴) + rounding / step.

@@ -153,7 +153,7 @@ class Pointwise:
 
     def _empty(self, r: Tensor, rest: tuple) -> Tensor:
         shape = r.shape[:-1] if self.vector else r.shape
-        return r.new_empty(*shape, *([self.formulae(*rest).outputs] if self.many else []))
+        return r.new_empty([*shape, *([self.formulae(*rest).outputs] if self.many else [])])
 
     def _run(self, kind: Kind, need, given: dict[str, Tensor], rest: tuple) -> tuple[Tensor, ...]:
         given = {n: t.contiguous() for n, t in given.items()}
