@@ -179,11 +179,12 @@ def test_what_a_gpu_tensor_is_told(monkeypatch):
     assert "pip install 'atomscape[gpu]'" in available.reason(t)
 
 
-def test_asking_does_not_import_triton():
+def test_asking_loads_no_kernels():
+    """On a CPU; torch's own compiler may import Triton by itself."""
     code = """
 import sys, torch
 from atomscape.ops.harmonics import spherical_harmonics
 spherical_harmonics.explain(torch.zeros(1, 3), 1)
-sys.exit("triton" in sys.modules)
+sys.exit("atomscape.ops.gpu.launch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

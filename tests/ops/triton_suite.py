@@ -76,7 +76,7 @@ COUPLINGS = [
     (Coupling(1, 3, 0), 70),
     (Coupling(1, 2, 1, "so3"), 3),
     (Coupling(0, 2, 2, "both"), 2),
-    (Coupling(1, 1, 2, "both", pseudo_in=True), 3),
+    (Coupling(1, 1, 1, "both", pseudo_in=True), 2),
 ]
 
 
@@ -128,7 +128,7 @@ def moved(arguments: tuple, layout) -> list:
 @pytest.mark.parametrize("op", [convolution, solid_harmonics, spherical_harmonics], ids=lambda op: op.name)
 def test_layouts_of_arguments_and_cotangents(op):
     """Strided, permuted, unaligned arguments; cotangents in the same layouts, and one number expanded."""
-    arguments = problem(Coupling(0, 1, 1), 2) if op is convolution else (random(5, 3, seed=5), 2)
+    arguments = problem(Coupling(0, 1, 0), 2) if op is convolution else (random(5, 3, seed=5), 2)
     with op.force("triton"):
         shape = op(*arguments)
         random_cotangent = random(*shape.shape, seed=3)
@@ -147,9 +147,9 @@ def test_layouts_of_arguments_and_cotangents(op):
 
 
 @pytest.mark.parametrize("op", [solid_harmonics, spherical_harmonics], ids=lambda op: op.name)
-@pytest.mark.parametrize("l_max", [0, 1, 2, 3, 4, 8, 12])
+@pytest.mark.parametrize("l_max", [0, 1, 2, 3, 6, 12])
 def test_harmonics(op, l_max):
-    check(op, (random(5, 3, seed=l_max), l_max))
+    check(op, (random(5, 3, seed=l_max), l_max), second=l_max < 12)
 
 
 @pytest.mark.parametrize("op", [solid_harmonics, spherical_harmonics], ids=lambda op: op.name)
@@ -233,6 +233,19 @@ def test_edges_that_are_not_valid_are_refused():
             pytest.raises(RuntimeError, match="sort the edges, or force the reference"),
         ):
             convolution(x, Y, w, centre, neighbour, coupling)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # by torch's own forward mode
+def test_forward_mode_is_declined_or_refused():
+    """Torch would drop a tangent without a word."""
+    r = random(3, 3, seed=1).requires_grad_()
+    value = spherical_harmonics.backends["triton"].run(r, 2)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(r.detach(), torch.ones_like(r))
+        assert "tangent" in spherical_harmonics.backends["triton"].serves(dual, 2)
+        cotangent = torch.autograd.forward_ad.make_dual(value.detach(), torch.ones_like(value))
+        with pytest.raises(NotImplementedError, match="forward mode"):
+            torch.autograd.grad(value, r, cotangent)
 
 
 def test_serves_says_why_not():

@@ -24,6 +24,7 @@ from atomscape.ops.gpu.ends import Ends
 from atomscape.ops.gpu.launch import WARPS, block, on, programs, real, wide
 from atomscape.ops.gpu.library import operator
 from atomscape.ops.gpu.source import kernel
+from atomscape.ops.jit.derivatives import wanted
 from atomscape.ops.terms import Term, groups, terms
 from atomscape.shapes import Float, Tensor
 
@@ -147,7 +148,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _convolve_backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     x, Y, w, *ends = ctx.saved_tensors
     rest = (*ends, *ctx.coupling)
-    need_x, *need = ctx.needs_input_grad[:3]
+    need_x, *need = wanted(ctx)[:3]
     dx = spread(g, Y, w, *rest) if need_x else None
     dY, dw = gradients(g, x, Y, w, *rest) if any(need) else (None, None)
     return dx, dY, dw, *[None] * 10
@@ -156,7 +157,7 @@ def _convolve_backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:
 def _spread_backward(ctx: Any, h: Tensor) -> tuple[Any, ...]:
     g, Y, w, *ends = ctx.saved_tensors
     rest = (*ends, *ctx.coupling)
-    need_g, *need = ctx.needs_input_grad[:3]
+    need_g, *need = wanted(ctx)[:3]
     dg = convolve(h, Y, w, *rest) if need_g else None
     dY, dw = gradients(g, h, Y, w, *rest) if any(need) else (None, None)
     return dg, dY, dw, *[None] * 10
@@ -166,7 +167,7 @@ def _gradients_backward(ctx: Any, a: Tensor, b: Tensor) -> tuple[Any, ...]:
     """Derivative of T(g, x, a, w) + T(g, x, Y, b)."""
     g, x, Y, w, *ends = ctx.saved_tensors
     rest = (*ends, *ctx.coupling)
-    need_g, need_x, *need = ctx.needs_input_grad[:4]
+    need_g, need_x, *need = wanted(ctx)[:4]
     dg = convolve(x, a, w, *rest) + convolve(x, Y, b, *rest) if need_g else None
     dx = spread(g, a, w, *rest) + spread(g, Y, b, *rest) if need_x else None
     dY, dw = gradients(g, x, a, b, *rest) if any(need) else (None, None)

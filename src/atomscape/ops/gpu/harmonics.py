@@ -16,6 +16,7 @@ from atomscape.ops.gpu import polynomials, slopes
 from atomscape.ops.gpu.launch import on, programs, real
 from atomscape.ops.gpu.library import operator
 from atomscape.ops.gpu.source import kernel
+from atomscape.ops.jit.derivatives import wanted
 from atomscape.shapes import Float, Tensor
 
 POINTS, WARPS = 128, 4
@@ -71,7 +72,7 @@ def _slopes_backward(ctx: Any, cotangent: Tensor) -> tuple[Any, ...]:
     given = dict(zip(slopes.GIVEN[ctx.wanted], ctx.saved_tensors, strict=True))
     given[ctx.wanted] = cotangent
     found = []
-    for needed, argument in zip(ctx.needs_input_grad, slopes.GIVEN[ctx.wanted], strict=False):
+    for needed, argument in zip(wanted(ctx), slopes.GIVEN[ctx.wanted], strict=False):
         one, two = slopes.GIVEN[argument]
         found.append(slope_form(given[one], given[two], argument, ctx.l_max) if needed else None)
     return *found, None, None

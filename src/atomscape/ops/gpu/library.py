@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from atomscape.ops.gpu.available import INTERPRETED
+from atomscape.ops.jit.derivatives import reverse_only
 
 DEVICES = ("CUDA", "XPU", *(("CPU",) if INTERPRETED else ()))
 _LIBRARY = torch.library.Library("atomscape", "FRAGMENT")
@@ -34,5 +35,7 @@ def operator(
         _LIBRARY.impl(name, run, device)
     torch.library.register_fake(f"atomscape::{name}", fake, lib=_LIBRARY)
     if backward is not None:
-        torch.library.register_autograd(f"atomscape::{name}", backward, setup_context=setup, lib=_LIBRARY)
+        torch.library.register_autograd(
+            f"atomscape::{name}", reverse_only(name, backward), setup_context=setup, lib=_LIBRARY
+        )
     return getattr(torch.ops.atomscape, name).default

@@ -32,11 +32,11 @@ def define(
     torch.library.register_fake(f"atomscape::{name}", fake, lib=_library)
     if derive is not None:
         torch.library.register_autograd(
-            f"atomscape::{name}", _reverse_only(name, derive), setup_context=_keep, lib=_library
+            f"atomscape::{name}", reverse_only(name, derive), setup_context=_keep, lib=_library
         )
 
 
-def _reverse_only(name: str, derive: Callable) -> Callable:
+def reverse_only(name: str, derive: Callable) -> Callable:
     """Refuse cotangents with a tangent: torch would drop it without a word."""
 
     def checked(ctx, *cotangents):
