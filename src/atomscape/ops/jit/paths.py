@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from atomscape.o3.clebsch_gordan import clebsch_gordan
 from atomscape.ops.convolution import Coupling
+from atomscape.ops.terms import terms as all_terms
 
 CODE = 500
 """Entries of M per group of paths: the unrolled code of a group stays in the instruction cache."""
@@ -28,18 +28,13 @@ class Term(NamedTuple):
 
 def terms(coupling: Coupling) -> list[Term]:
     """All paths, in their order."""
-    into: dict[tuple[int, int], int] = {}
-    for p in coupling.paths:
-        into[p.l3, p.run_out] = into.get((p.l3, p.run_out), 0) + 1
     found = []
-    for n, p in enumerate(coupling.paths):
-        c = clebsch_gordan(p.l1, p.l2, p.l3) / into[p.l3, p.run_out] ** 0.5
+    for term in all_terms(coupling):
+        x, out = term.rows_in, term.rows_out
         entries: dict[tuple[int, int], dict[int, float]] = {}
-        for m1, m2, m3 in c.nonzero().tolist():
-            entries.setdefault((m3, m1), {})[p.l2**2 + m2] = c[m1, m2, m3].item()
-        x = p.run_in * (coupling.l_in + 1) ** 2 + p.l1**2
-        out = p.run_out * (coupling.l_out + 1) ** 2 + p.l3**2
-        found.append(Term(n, x, out, 2 * p.l1 + 1, 2 * p.l3 + 1, entries))
+        for i, e, o, value in term.entries:
+            entries.setdefault((o - out.start, i - x.start), {})[e] = value
+        found.append(Term(term.path, x.start, out.start, len(x), len(out), entries))
     return found
 
 
