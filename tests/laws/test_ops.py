@@ -81,7 +81,6 @@ ARGUMENTS: dict[str, dict[str, tuple]] = {
     "radial_basis": {"five": (distances(), 3.0, 5), "one": (distances(), 3.0, 1, 4)},
     "gaussian_basis": {"five": (distances(), 3.0, 5)},
     "polynomial_cutoff": {"cutoff 3": (distances(), 3.0)},
-    "radial_basis": {"five": (distances(), 3.0, 5)},
     "cosine_cutoff": {"cutoff 3": (distances(), 3.0)},
     "segment_sum": {"matrix": (random(6, 2, 3), CENTRE, 5), "vector": (random(6), CENTRE, 4)},
     "segment_softmax": {"matrix": (random(6, 2), CENTRE, 5), "vector": (random(6), CENTRE, 4)},

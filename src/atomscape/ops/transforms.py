@@ -13,7 +13,7 @@ def transformed(*tensors: Tensor) -> str | None:
 
     Such an operator lets the tangents of forward mode fall without a word, and has no rule for ``vmap``.
     """
-    if torch._C._functorch.peek_interpreter_stack() is not None:
+    if torch._C._functorch.peek_interpreter_stack() is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return "inside a transformation of torch.func (grad, vmap, jvp, …), which native kernels do not know"
     if has_tangent(*tensors):
         return "an argument has a tangent: native kernels know reverse-mode differentiation only"

@@ -1,8 +1,9 @@
 """Laws of operations and of their back-ends: memory layout, cotangents, precision, derivatives, agreement.
 
-The ways in which fast kernels have been wrong: gradients right only for a cotangent of ones, or only when all are
-asked for; strided or expanded tensors read as if they were contiguous; constants in another precision than the
-arguments; results that change with the number of threads; tangents of forward mode dropped without a word.
+The ways in which fast kernels have been wrong: gradients right only for a cotangent of ones, or only when
+all are asked for; strided or expanded tensors read as if they were contiguous; constants in another precision
+than the arguments; results that change with the number of threads; tangents of forward mode dropped without a
+word.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def check_threads(
 
 
 def check_transforms(op: Op, arguments: Arguments, *, case: str = "") -> None:
-    """``torch.func`` and forward mode give what the reference gives, or raise; they are never wrong in silence."""
+    """In ``torch.func`` and forward mode results are the reference's, or an error is raised."""
     at, leaves = _leaves(arguments)
     plain = tuple(t.detach() for t in leaves)
 
@@ -331,7 +332,7 @@ def _compare(
     found: dict[str, Tensor],
     tolerance: dict[torch.dtype, float],
 ) -> float:
-    """Largest error, each result on its own scale, or on a hundredth of that of its order if it is smaller."""
+    """Largest error, each result on its own scale, or on a hundredth of its order's if that is larger."""
     worst = 0.0
     for what, a in expected.items():
         order = [t for name, t in expected.items() if name.split(" by ")[0] == what.split(" by ")[0]]
