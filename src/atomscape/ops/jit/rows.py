@@ -120,14 +120,15 @@ def write_columns(p: Program, columns: list[Value], rows: Value) -> None:
 
 
 def _tiles(p: Program, width: int) -> list[tuple[int, int]]:
-    """Starts and widths, powers of two up to the number of lanes, that fill a row."""
-    found, start, part = [], 0, p.lanes
-    while start < width:
-        while part > width - start:
-            part //= 2
-        found.append((start, part))
-        start += part
-    return found
+    """Starts and widths, powers of two up to the number of lanes, that fill a row; narrow ones first.
+
+    The first column of harmonics is a constant: alone in its tile it costs no shuffle.
+    """
+    parts = [p.lanes] * (width // p.lanes) + [
+        1 << k for k in range(p.lanes.bit_length()) if width % p.lanes >> k & 1
+    ]
+    parts.sort()
+    return [(sum(parts[:n]), part) for n, part in enumerate(parts)]
 
 
 def _piece(p: Program, rows: Value, index: int, width: int) -> Value:
