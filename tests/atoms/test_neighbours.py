@@ -161,7 +161,7 @@ def test_float32_positions_are_searched_in_float64():
     assert same(neighbour_graph(crystal, 5.0), neighbour_graph(crystal.to(dtype=torch.float64), 5.0))
 
 
-@pytest.mark.parametrize("cutoff", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("cutoff", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_cutoff_must_be_positive(cutoff):
     with pytest.raises(ValueError, match="positive"):
         neighbour_graph(cases.water(), cutoff)

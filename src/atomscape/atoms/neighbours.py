@@ -8,6 +8,7 @@ of threads, and an edge always has its reverse.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from atomscape.atoms.graph import Graph
@@ -26,8 +27,8 @@ def neighbour_graph(structures: Structures, cutoff: float) -> Graph:
     Raises
     ------
     ValueError
-        The cutoff is not positive, a position is not finite, a periodic cell is singular, or atoms are so far
-        outside their cell, or the cutoff is so large, that images cannot be numbered.
+        The cutoff is not positive and finite, a position is not finite, a periodic cell is singular, or atoms
+        are so far outside their cell, or the cutoff is so large, that images cannot be numbered.
     """
     return _graph(structures, cutoff, neighbour_pairs)
 
@@ -42,8 +43,8 @@ def brute_force_graph(structures: Structures, cutoff: float) -> Graph:
 
 def _graph(structures: Structures, cutoff: float, search: Callable) -> Graph:
     """Check, search on the CPU in float64, bring the edges to the structures."""
-    if not cutoff > 0:
-        raise ValueError(f"cutoff of {cutoff} Å asked for; a neighbour graph needs a positive one.")
+    if not 0 < cutoff < math.inf:
+        raise ValueError(f"cutoff of {cutoff} Å asked for; a neighbour graph needs a positive, finite one.")
     x = structures.positions.detach().cpu().double()
     cell, pbc = structures.cell.detach().cpu().double(), structures.pbc.cpu()
     check_cells(x.numpy(), cell.numpy(), pbc.numpy(), structures.counts.cpu().numpy())

@@ -15,7 +15,7 @@ from atomscape.ops.jit.team import threads_for
 from atomscape.ops.neighbours import dual_vectors
 from atomscape.shapes import Bool, Float, Int, Tensor
 
-_WORK = 300.0  # per atom, in multiplications; a third of what it takes, for threads are woken three times
+_WORK = 100.0  # per atom, in multiplications; less than it takes, for threads are woken three times
 
 
 def serves(positions: Tensor, cell: Tensor, pbc: Tensor, offsets: Tensor, cutoff: float) -> str | None:
