@@ -65,7 +65,7 @@ class Variant:
 
 POINTERS = (
     *("g", "x", "Y", "w", "a", "b", "c", "out", "dg", "dx", "dY", "dw"),
-    *("h", "W", "d", "D", "start", "dh", "dW", "scratch"),
+    *("h", "W", "Wt", "d", "D", "Dt", "start", "dh", "dW", "scratch"),
     *("centre", "neighbour", "order", "bounds", "shifts"),
 )
 NUMBERS = ("edges", "channels", "slices")

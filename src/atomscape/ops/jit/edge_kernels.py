@@ -102,12 +102,20 @@ def _run(
     edges_of = sequence(key, other, atoms, slices)
     given = tensors | {"order": edges_of.order, "bounds": edges_of.bounds}
     given |= {"edges": edges, "channels": channels, "slices": slices}
+    if v.radial == "dense" and v.need[2]:
+        given |= {f"{n}t": _turned(tensors[n], v) for n in ("W", "D") if n in tensors and tensors[n].numel()}
     if v.radial != "memory":
         size = threads * len(radial.TILES) * v.lanes * paths * channels
         given["scratch"] = tensors["x"].new_empty(size)
     partial = _Partial(v, tensors, edges_of, slices)
     launch.call(_address(kernel, v), convolve.ARGUMENTS, given | partial.memory, threads)
     partial.sum()
+
+
+def _turned(W: Tensor, v: Variant) -> Tensor:
+    """Wᵀ [paths · channels, rank], rows filled up with zeros to whole vectors."""
+    missing = radial.padded(v.rank, v.lanes) - v.rank
+    return torch.nn.functional.pad(W.flatten(1).t(), (0, missing)).contiguous()
 
 
 class _Partial:

@@ -21,9 +21,6 @@ from atomscape.ops.jit.paths import Term
 if TYPE_CHECKING:
     from atomscape.ops.jit.convolve import Frame
 
-_SIDE = 4
-"""Edges × rows of W whose products are summed in registers at once."""
-
 TILES = ("w", "c", "dw", "dc")
 
 
@@ -34,7 +31,7 @@ class Weights:
     f: Frame
     tiles: dict[str, Value]
     factors: dict[str, Value]  # h and d of the edges of a tile, [k, lane]
-    gradient: Value  # dh of the edges of a tile, [k, lane]
+    gradient: Value  # dh of the edges of a tile, [edge, k], k filled up to whole vectors
 
     @staticmethod
     def of(f: Frame) -> Weights:
@@ -47,7 +44,7 @@ class Weights:
         tiles = {n: p.at(f.at["scratch"], mine + size * k) for k, n in enumerate(TILES)}
         names = ("h", "d")[: f.v.order]
         factors = {n: p.buffer(f.v.rank * p.lanes) for n in names}
-        return Weights(f, tiles, factors, p.buffer(f.v.rank * p.lanes))
+        return Weights(f, tiles, factors, p.buffer(padded(f.v.rank, p.lanes) * p.lanes))
 
     def of_edge(self, edge: Value, k: Value, ahead: Value) -> dict[str, Value]:
         """Rows of an edge, the ``k``-th of its tile; ``ahead`` is an edge that comes a little later."""
@@ -64,8 +61,8 @@ class Weights:
         for name, to in self.factors.items():
             edges_as_lanes(p, at[name], to, at["order"], first, count, self.f.v.rank)
         if self.tiles:
-            with p.range(0, self.f.v.rank) as k:
-                p.store(p.constant(0), self.gradient, k * p.lanes)
+            with p.range(0, self._width * p.lanes, p.lanes) as k:
+                p.store(p.constant(0), self.gradient, k)
 
     def make(self, part: list[Term], first: Value, count: Value) -> None:
         """Fill the tiles of w (and c) for a group of paths."""
@@ -88,20 +85,24 @@ class Weights:
         v, at = self.f.v, self.f.at
         if not self.tiles or not v.need[2]:
             return
-        pairs = [("dw", "h", at["W"])]
+        pairs = [("dw", "h", at["Wt"])]
         if v.order == 2:
-            pairs.append(("dc", "d", at["D"]))
-        for name, factor, W in pairs:
+            pairs.append(("dc", "d", at["Dt"]))
+        for name, factor, turned in pairs:
             if v.radial == "banded":
                 self._band_gradient(part, first, count)
                 continue
             self._clear(part, self.tiles[name], count)
             if name == "dw" or v.both:
-                self._factor_gradient(part, self.tiles[name], W)
+                self._factor_gradient(part, self.tiles[name], turned)
             if v.need_W:
                 self._table_gradient(part, self.tiles[name], self.factors[factor], s)
         if part is self.f.parts[-1]:
             self._write_gradient(first, count)
+
+    @property
+    def _width(self) -> int:
+        return padded(self.f.v.rank, self.f.p.lanes)
 
     def _columns(self, part: list[Term]) -> tuple[Value, Value]:
         c = self.f.at["channels"]
@@ -152,7 +153,7 @@ class Weights:
                 for k, total in enumerate(sums):
                     total.set(p.fma(dw, p.load(table, row * k + column, mask), total.get()))
             for k, total in enumerate(sums):
-                _add(p, p.sum(total.get()), self.gradient, e + k * p.lanes)
+                _add(p, p.sum(total.get()), self.gradient, e * self._width + k)
 
     def _clear(self, part: list[Term], tile: Value, count: Value) -> None:
         """Zero the rows of a tile that no edge has filled."""
@@ -161,28 +162,18 @@ class Weights:
         with p.range(count, p.lanes) as e, p.range(start, end, p.lanes) as column:
             p.store(p.constant(0), tile, e * row + column, self._mask(end, column))
 
-    def _factor_gradient(self, part: list[Term], tile: Value, W: Value) -> None:
-        """Σ_columns dw[e] W[k] of all edges of the tile and all k, some of both at a time."""
-        p, rank = self.f.p, self.f.v.rank
-        edges, whole = min(_SIDE, p.lanes), rank // _SIDE * _SIDE
-        with p.range(0, p.lanes, edges) as e:
-            with p.range(0, whole, _SIDE) as k:
-                self._dots(part, tile, W, (e, edges), (k, _SIDE))
-            if rank > whole:
-                self._dots(part, tile, W, (e, edges), (p.like(whole, e), rank - whole))
-
-    def _dots(self, part, tile: Value, W: Value, edges: tuple[Value, int], rows: tuple[Value, int]) -> None:
-        p, row = self.f.p, self.f.rows["w"]
+    def _factor_gradient(self, part: list[Term], tile: Value, turned: Value) -> None:
+        """dh[e] += Σ_columns dw[e] Wᵀ[column]: a block of k of all edges of the tile in registers."""
+        p, row, width = self.f.p, self.f.rows["w"], self._width
         start, end = self._columns(part)
-        sums = {(e, k): p.variable(p.constant(0)) for e in range(edges[1]) for k in range(rows[1])}
-        with p.range(start, end, p.lanes) as column:
-            mask = self._mask(end, column)
-            dw = [p.load(tile, (edges[0] + e) * row + column, mask) for e in range(edges[1])]
-            w = [p.load(W, (rows[0] + k) * row + column, mask) for k in range(rows[1])]
-            for (e, k), total in sums.items():
-                total.set(p.fma(dw[e], w[k], total.get()))
-        for (e, k), total in sums.items():
-            _add(p, p.sum(total.get()), self.gradient, (rows[0] + k) * p.lanes + edges[0] + e)
+        for block in range(0, width, p.lanes):
+            sums = [p.variable(p.load(self.gradient, e * width + block)) for e in range(p.lanes)]
+            with p.range(start, end) as column:
+                rows, dw = p.load(turned, column * width + block), p.at(tile, column)
+                for e, total in enumerate(sums):
+                    total.set(p.fma(p.broadcast(p.read(dw, row * e)), rows, total.get()))
+            for e, total in enumerate(sums):
+                p.store(total.get(), self.gradient, e * width + block)
 
     def _table_gradient(self, part: list[Term], tile: Value, factors: Value, s: Value) -> None:
         """dW[k] += Σ_e h[k, e] dw[e]: dw of one block of columns of all edges of the tile in registers."""
@@ -208,7 +199,12 @@ class Weights:
         with p.range(0, count) as e:
             edge = p.read(at["order"], first + e, "i64")
             with p.range(0, rank) as k:
-                p.put(p.read(self.gradient, k * p.lanes + e), at["dh"], edge * rank + k)
+                p.put(p.read(self.gradient, e * self._width + k), at["dh"], edge * rank + k)
+
+
+def padded(rank: int, lanes: int) -> int:
+    """Factors of an edge, filled up to whole vectors: the length of a row of Wᵀ."""
+    return -(-rank // lanes) * lanes
 
 
 def _add(p: Program, number: Value, to: Value, index: Value) -> None:
