@@ -58,7 +58,13 @@ def run(address: int, arguments: Sequence[int], threads: int) -> None:
         return
     start, who, size = openmp
     table = (ctypes.c_int64 * 4)(address, who, size, ctypes.addressof(packed))
-    start(address_of("member", (), lambda: _MEMBER), ctypes.addressof(table), threads, 0)
+    start(_member(), ctypes.addressof(table), threads, 0)
+
+
+@cache
+def _member() -> int:
+    """What each member of the team calls; linked once, for linking takes longer than many a kernel."""
+    return address_of("member", (), lambda: _MEMBER)
 
 
 def threads_for(work: float) -> int:
@@ -76,7 +82,7 @@ def team() -> str:
 
 @cache
 def _openmp() -> tuple | None:
-    """``GOMP_parallel`` and the addresses of ``omp_get_thread_num`` and ``omp_get_num_threads`` of torch's library."""
+    """``GOMP_parallel``, and addresses of ``omp_get_thread_num`` and ``omp_get_num_threads``, torch's own."""
     for path in _loaded():
         library = ctypes.CDLL(path)
         try:
