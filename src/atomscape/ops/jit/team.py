@@ -5,12 +5,14 @@ their work by rows of the result, each row summed by one thread in one order: th
 the number of threads. That number is torch's (``torch.set_num_threads``, ``OMP_NUM_THREADS``).
 
 torch's wheels for Linux carry GNU's OpenMP; ``GOMP_parallel`` calls a function once per member of the team.
-Where there is no such library in the process, plain threads do it.
+Where there is no such library in the process, plain threads do it; in a forked child too, because GNU's team
+does not survive a fork.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -80,8 +82,23 @@ def team() -> str:
     return "torch's OpenMP team" if _openmp() is not None else "threads of their own"
 
 
-@cache
+_forked = False
+
+
+def _after_fork() -> None:
+    """A child has none of its parent's threads."""
+    global _forked
+    _forked = True
+    _pool.cache_clear()
+
+
 def _openmp() -> tuple | None:
+    """What starts torch's team, if it can be started here."""
+    return None if _forked else _library()
+
+
+@cache
+def _library() -> tuple | None:
     """``GOMP_parallel``, and addresses of ``omp_get_thread_num`` and ``omp_get_num_threads``, torch's own."""
     for path in _loaded():
         library = ctypes.CDLL(path)
@@ -106,4 +123,9 @@ def _loaded() -> list[str]:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
+    """Threads of our own."""
     return ThreadPoolExecutor(thread_name_prefix="atomscape")
+
+
+if hasattr(os, "register_at_fork"):  # where processes can fork
+    os.register_at_fork(after_in_child=_after_fork)
