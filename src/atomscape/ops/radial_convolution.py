@@ -2,8 +2,8 @@
 
 A filter is a radial network, and its last layer is linear: h are the activations before it, W its weights.
 Written apart, the array w [edges, paths, channels] does not have to exist, which is most of the memory of a
-layer. Where ``start`` is given, an edge takes only the rows W[start[e]] … W[start[e] + rank − 1]: a table that
-is interpolated (``ops.radial_table``).
+layer. Where ``start`` is given, an edge takes only the rows W[start[e]] … W[start[e] + rank − 1]: a table
+that is interpolated (``ops.radial_table``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def radial_convolution(
     coupling: Coupling,
     start: Int[Tensor, " edges"] | None = None,
 ) -> Float[Tensor, "atoms lm_out channels"]:
-    """``convolution(x, Y, w, …)`` with w = h W, or Σ_k h[e, k] W[start[e] + k]; linear in each of x, Y, h, W."""
+    """Convolution with w = h W, or w[e] = Σ_k h[e, k] W[start[e] + k]; linear in each of x, Y, h and W."""
     return convolution(x, Y, radial_weights(h, W, start), centre, neighbour, coupling)
 
 

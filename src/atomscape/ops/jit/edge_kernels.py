@@ -10,9 +10,9 @@ import torch
 from atomscape.ops.convolution import Coupling, Parity
 from atomscape.ops.jit import convolve, launch, radial
 from atomscape.ops.jit.compile import address_of
-from atomscape.ops.jit.convolve import Variant
 from atomscape.ops.jit.sequence import Sequence, sequence
 from atomscape.ops.jit.team import threads_for
+from atomscape.ops.jit.variant import ARGUMENTS, Variant
 from atomscape.shapes import Tensor
 
 HIGHEST = 6
@@ -108,7 +108,7 @@ def _run(
         size = threads * len(radial.TILES) * v.lanes * paths * channels
         given["scratch"] = tensors["x"].new_empty(size)
     partial = _Partial(v, tensors, edges_of, slices)
-    launch.call(_address(kernel, v), convolve.ARGUMENTS, given | partial.memory, threads)
+    launch.call(_address(kernel, v), ARGUMENTS, given | partial.memory, threads)
     partial.sum()
 
 

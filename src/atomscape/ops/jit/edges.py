@@ -1,22 +1,12 @@
-"""What kernels over the edges of a graph share: slices of edges, and M with edges as lanes."""
+"""Edges as lanes: harmonics transposed, and the matrices M of as many edges at once as there are lanes."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from atomscape.ops.jit.lanes import Program, Value
 from atomscape.ops.jit.paths import Term
 
 Slots = dict[tuple[int, int, int], int]
 """Row of the matrices' buffer for each (path, m3, m1)."""
-
-
-@contextmanager
-def slices(p: Program, count: Value, bounds: Value) -> Iterator[tuple[Value, Value, Value]]:
-    """Loop over this thread's slices of the sequence of edges: yields (slice, first place, end)."""
-    with p.range(p.thread, count, p.threads) as s:
-        yield s, p.read(bounds, s, "i64"), p.read(bounds, s + 1, "i64")
 
 
 def edges_as_lanes(

@@ -100,7 +100,7 @@ class Loop:
 
 
 class Program:
-    """One native function in the making; ``number`` is "float" or "double", ``lanes`` the width of vectors."""
+    """One native function in the making; ``number`` is "float" or "double", ``lanes`` the vectors' width."""
 
     def __init__(self, name: str, number: str, lanes: int) -> None:
         self.name, self.scalar, self.lanes = name, number, lanes
@@ -198,7 +198,7 @@ class Program:
         mask: Value | None = None,
         stream: bool = False,
     ) -> None:
-        """Write lanes to neighbouring elements; masked lanes write nothing; ``stream`` goes past the caches."""
+        """Write lanes to neighbouring elements; masked lanes write nothing; ``stream``: past the caches."""
         place = self.at(pointer, index)
         if mask is None:
             aligned = f"{self.bytes * self.lanes}, !nontemporal !0" if stream else str(self.bytes)

@@ -4,22 +4,19 @@
 - ``dense``: w[edge] = Σ_k h[edge, k] W[k], the last layer of a radial network.
 - ``banded``: w[edge] = Σ_k h[edge, k] W[start[edge] + k], a few neighbouring rows of a table.
 
-The last two fill a tile of as many edges as there are lanes, and take the gradient of the tile apart before the
-next one: dh = dw Wᵀ, dW = Σ_edges hᵀ dw. In second order w = h W meets c = d W + h D, for the cotangents d
-and D of dh and dW; then dh = dw Wᵀ + dc Dᵀ and dW = Σ hᵀ dw + dᵀ dc. dW is summed slice by slice.
+The last two fill a tile of as many edges as there are lanes, and take the gradient of the tile apart before
+the next one: dh = dw Wᵀ, dW = Σ_edges hᵀ dw. In second order w = h W meets c = d W + h D, for the cotangents
+d and D of dh and dW; then dh = dw Wᵀ + dc Dᵀ and dW = Σ hᵀ dw + dᵀ dc. dW is summed slice by slice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from atomscape.ops.jit.edges import edges_as_lanes
 from atomscape.ops.jit.lanes import Program, Value
 from atomscape.ops.jit.paths import Term
-
-if TYPE_CHECKING:
-    from atomscape.ops.jit.convolve import Frame
+from atomscape.ops.jit.variant import Frame
 
 TILES = ("w", "c", "dw", "dc")
 
@@ -39,7 +36,7 @@ class Weights:
         p = f.p
         if f.v.radial == "memory":
             return Weights(f, {}, {}, p.thread)
-        size = f.rows["w"] * p.lanes
+        size = f.row["w"] * p.lanes
         mine = p.thread * size * len(TILES)
         tiles = {n: p.at(f.at["scratch"], mine + size * k) for k, n in enumerate(TILES)}
         names = ("h", "d")[: f.v.order]
@@ -48,7 +45,7 @@ class Weights:
 
     def of_edge(self, edge: Value, k: Value, ahead: Value) -> dict[str, Value]:
         """Rows of an edge, the ``k``-th of its tile; ``ahead`` is an edge that comes a little later."""
-        p, at, row = self.f.p, self.f.at, self.f.rows["w"]
+        p, at, row = self.f.p, self.f.at, self.f.row["w"]
         if self.tiles:
             return {n: p.at(tile, k * row) for n, tile in self.tiles.items()}
         names = ("w", "c")[: self.f.v.order]
@@ -113,7 +110,7 @@ class Weights:
 
     def _product(self, part: list[Term], tile: Value, pairs: list[tuple[Value, Value]]) -> None:
         """tile[e] = Σ_k h[k, e] W[k]: one block of columns of all edges of the tile in registers."""
-        p, row = self.f.p, self.f.rows["w"]
+        p, row = self.f.p, self.f.row["w"]
         start, end = self._columns(part)
         with p.range(start, end, p.lanes) as column:
             mask = self._mask(end, column)
@@ -127,7 +124,7 @@ class Weights:
                 p.store(total.get(), tile, row * e + column, mask)
 
     def _band(self, part: list[Term], tile: Value, first: Value, count: Value) -> None:
-        p, row, at = self.f.p, self.f.rows["w"], self.f.at
+        p, row, at = self.f.p, self.f.row["w"], self.f.at
         start, end = self._columns(part)
         with p.range(0, count) as e:
             edge = p.read(at["order"], first + e, "i64")
@@ -141,7 +138,7 @@ class Weights:
                 p.store(total, tile, e * row + column, mask)
 
     def _band_gradient(self, part: list[Term], first: Value, count: Value) -> None:
-        p, row, at = self.f.p, self.f.rows["w"], self.f.at
+        p, row, at = self.f.p, self.f.row["w"], self.f.at
         start, end = self._columns(part)
         with p.range(0, count) as e:
             edge = p.read(at["order"], first + e, "i64")
@@ -157,14 +154,14 @@ class Weights:
 
     def _clear(self, part: list[Term], tile: Value, count: Value) -> None:
         """Zero the rows of a tile that no edge has filled."""
-        p, row = self.f.p, self.f.rows["w"]
+        p, row = self.f.p, self.f.row["w"]
         start, end = self._columns(part)
         with p.range(count, p.lanes) as e, p.range(start, end, p.lanes) as column:
             p.store(p.constant(0), tile, e * row + column, self._mask(end, column))
 
     def _factor_gradient(self, part: list[Term], tile: Value, turned: Value) -> None:
         """dh[e] += Σ_columns dw[e] Wᵀ[column]: a block of k of all edges of the tile in registers."""
-        p, row, width = self.f.p, self.f.rows["w"], self._width
+        p, row, width = self.f.p, self.f.row["w"], self._width
         start, end = self._columns(part)
         for block in range(0, width, p.lanes):
             sums = [p.variable(p.load(self.gradient, e * width + block)) for e in range(p.lanes)]
@@ -177,7 +174,7 @@ class Weights:
 
     def _table_gradient(self, part: list[Term], tile: Value, factors: Value, s: Value) -> None:
         """dW[k] += Σ_e h[k, e] dw[e]: dw of one block of columns of all edges of the tile in registers."""
-        p, row = self.f.p, self.f.rows["w"]
+        p, row = self.f.p, self.f.row["w"]
         mine = p.at(self.f.at["dW"], s * self.f.v.rank * row)
         start, end = self._columns(part)
         with p.range(start, end, p.lanes) as column:

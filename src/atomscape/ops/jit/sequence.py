@@ -1,4 +1,4 @@
-"""The order in which a kernel takes the edges of a graph: by rows of its result, cut into slices of whole rows."""
+"""The order in which a kernel takes edges: by rows of its result, cut into slices of whole rows."""
 
 from __future__ import annotations
 

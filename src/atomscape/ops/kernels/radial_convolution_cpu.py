@@ -1,7 +1,7 @@
 """The convolution with factored radial weights on CPUs: weights are made and taken apart inside the kernels.
 
-As ``convolution_cpu``: the operator, its gradient, and the gradient of that (for W as a layer; a table that is
-interpolated is not trained, its second derivative is composed).
+As ``convolution_cpu``: the operator, its gradient, and the gradient of that (for W as a layer; a table that
+is interpolated is not trained, its second derivative is composed).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _check(h: Tensor, W: Tensor, start: Tensor) -> None:
             raise ValueError(f"{rank} radial factors per edge, but W has {rows} rows; they must be as many")
     elif len(h) and not 0 <= int(start.min()) <= int(start.max()) <= rows - rank:
         raise IndexError(
-            f"start runs from {int(start.min())} to {int(start.max())}; with {rank} factors per edge and a table "
-            f"of {rows} rows it must stay within 0 … {rows - rank}"
+            f"start runs from {int(start.min())} to {int(start.max())}; with {rank} factors per edge and "
+            f"a table of {rows} rows it must stay within 0 … {rows - rank}"
         )
 
 
