@@ -16,7 +16,7 @@ import torch
 
 from atomscape.ops.allocator import keep_freed_memory
 
-PATIENCE = 4.0  # seconds
+PATIENCE = 2.0  # seconds
 
 
 def race(

@@ -21,9 +21,9 @@ class Variant:
     """Everything that changes the code.
 
     ``tail``: the channels do not fill the lanes; ``order``: 1 for the convolution or its gradient, 2 for the
-    second derivative; ``need``: gradients of (x, Y, weights) asked for, ``need_W`` and ``need_g`` those of W and
-    of g; ``stream``: dw is too large to stay in the caches; ``radial``: where weights come from, with ``rank``
-    factors each (see ``jit/radial.py``); ``both``: W has a cotangent.
+    second derivative; ``need``: gradients of (x, Y, weights) asked for, ``need_W`` and ``need_g`` those of W
+    and of g; ``stream``: dw is too large to stay in the caches; ``radial``: where weights come from, with
+    ``rank`` factors each (see ``jit/radial.py``); ``both``: W has a cotangent.
     """
 
     coupling: Coupling
