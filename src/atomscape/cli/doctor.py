@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from atomscape.ops.op import Explanation
 
-CORE = ("torch", "numpy", "numba", "pyarrow", "ase", "accelerate", "safetensors", "scikit-learn")
+CORE = ("torch", "numpy", "llvmlite", "numba", "pyarrow", "ase", "accelerate", "safetensors", "scikit-learn")
 EXTRAS = {
     "umap-learn": "map: UMAP projections",
     "pymatgen": "crystals: conversion",
