@@ -1,4 +1,4 @@
-"""Problems for the convolutions: graphs that break kernels, and any coupling, number of channels, precision."""
+"""Problems for the convolutions: graphs that break kernels, any coupling, channels and precision."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def problem() -> Callable[..., tuple]:
 
 @pytest.fixture
 def factored(problem) -> Callable[..., tuple]:
-    """``factored(coupling, channels, rank, rows, …)``: arguments of ``radial_convolution``; rows: of a table."""
+    """``factored(coupling, channels, rank, rows, …)``: arguments of ``radial_convolution``."""
 
     def make(c: Coupling, channels: int, rank: int, rows: int | None = None, **more) -> tuple:
         x, Y, w, centre, neighbour, c = problem(c, channels, **more)

@@ -1,4 +1,4 @@
-"""Back-ends of the two convolutions against their references: channels, parities, degrees, graphs, precisions."""
+"""Back-ends of the two convolutions against their references: channels, couplings, graphs, precisions."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -135,10 +136,14 @@ def _read(path: Path) -> bytes | None:
 
 def _keep(path: Path, compiled: bytes) -> None:
     """Write under another name, then rename; a folder that cannot be written costs a compilation, no more."""
+    beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            beside = Path(file.name)
             file.write(hashlib.sha256(compiled).digest() + compiled)
-        os.replace(file.name, path)
+        beside.replace(path)
     except OSError:
-        return
+        if beside is not None:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""Whose threads run the kernels, and that each does its share once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from atomscape.ops.jit import team
+from atomscape.ops.jit.compile import address_of
+from atomscape.ops.jit.lanes import Program
+
+
+def shares(threads: int, count: int) -> list[int]:
+    """How often each of ``count`` places was visited."""
+    p = Program("visit", "double", 2)
+    to, n = p.pointer(0), p.integer(1)
+    with p.range(p.thread, n, p.threads) as k:
+        p.put(p.read(to, k, "i64") + 1, to, k)
+    visits = torch.zeros(count, dtype=torch.int64)
+    team.run(address_of("visit", ("team test",), lambda: p.text), [visits.data_ptr(), count], threads)
+    return visits.tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 7])
+def test_every_share_is_done_once(threads):
+    assert shares(threads, 100) == [1] * 100
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_without_openmp(threads, monkeypatch):
+    monkeypatch.setattr(team, "_library", lambda: None)
+    assert team.team() == "threads of their own"
+    assert shares(threads, 100) == [1] * 100
+
+
+def test_more_than_the_machine_has():
+    assert shares(64, 1000) == [1] * 1000
+
+
+def test_small_work_wakes_nobody(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 5)
+    assert team.threads_for(10) == 1
+    assert team.threads_for(1e9) == 5
+
+
+def test_a_process_without_maps_or_without_the_library(monkeypatch):
+    team._library.cache_clear()
+    try:
+        monkeypatch.setattr(team, "_loaded", lambda: [])
+        assert team.team() == "threads of their own"
+        team._library.cache_clear()
+        monkeypatch.setattr(team, "_loaded", lambda: [None])  # this process itself: no such function in it
+        assert shares(3, 50) == [1] * 50
+    finally:
+        monkeypatch.undo()
+        team._library.cache_clear()
+
+
+def test_after_a_fork_a_child_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(team, "_forked", False)
+    team._after_fork()
+    assert team.team() == "threads of their own"
+    assert shares(3, 50) == [1] * 50
