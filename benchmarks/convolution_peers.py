@@ -129,23 +129,30 @@ def e3nn_convolution(
     coupling: Coupling, channels: int, dtype: torch.dtype, centre: Tensor, neighbour: Tensor
 ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     """Gather, e3nn's tensor product, scatter."""
-    from e3nn import o3
-
-    irreps = o3.Irreps([(channels, (l, (-1) ** l)) for l in range(coupling.l_in + 1)])
-    product = o3.TensorProduct(
-        irreps,
-        o3.Irreps.spherical_harmonics(coupling.l_edge),
-        irreps,
-        [(p.l1, p.l2, p.l3, "uvu", True) for p in coupling.paths],
-        shared_weights=False,
-        internal_weights=False,
-    ).to(centre.device, dtype)
+    product = e3nn_product(coupling, channels).to(centre.device, dtype)
 
     def run(x: Tensor, Y: Tensor, w: Tensor) -> Tensor:
         messages = product(x.index_select(0, neighbour), Y, w)
-        return messages.new_zeros(len(x), irreps.dim).index_add(0, centre, messages)
+        return messages.new_zeros(len(x), messages.shape[1]).index_add(0, centre, messages)
 
     return run
+
+
+def e3nn_product(coupling: Coupling, channels: int):
+    """e3nn's tensor product with the paths of a coupling of natural parity; weights come from outside."""
+    from e3nn import o3
+
+    def irreps(l_max: int) -> o3.Irreps:
+        return o3.Irreps([(channels, (l, (-1) ** l)) for l in range(l_max + 1)])
+
+    return o3.TensorProduct(
+        irreps(coupling.l_in),
+        o3.Irreps.spherical_harmonics(coupling.l_edge),
+        irreps(coupling.l_out),
+        [(p.l1, p.l2, p.l3, "uvu", True) for p in coupling.paths],
+        shared_weights=False,
+        internal_weights=False,
+    )
 
 
 def channels_outside(x: Tensor) -> Tensor:
@@ -222,7 +229,7 @@ def of_cuequivariance_channelwise(p: Problem) -> Side:
 
 
 def cue_method(p: Problem) -> str:
-    """cuEquivariance's kernels on a GPU, where they exist; on a CPU it has its fallback only."""
+    """CuEquivariance's kernels on a GPU, where they exist; on a CPU it has its fallback only."""
     return "naive" if p.x.device.type == "cpu" else "uniform_1d"
 
 
