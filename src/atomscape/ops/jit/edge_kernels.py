@@ -9,7 +9,9 @@ import torch
 
 from atomscape.ops.convolution import Coupling, Parity
 from atomscape.ops.jit import convolve, launch, radial
+from atomscape.ops.jit.axes import check_axes
 from atomscape.ops.jit.compile import address_of
+from atomscape.ops.jit.paths import groups
 from atomscape.ops.jit.sequence import Sequence, sequence
 from atomscape.ops.jit.team import threads_for
 from atomscape.ops.jit.variant import ARGUMENTS, Variant
@@ -19,7 +21,17 @@ HIGHEST = 6
 RANKS = 128
 _PARITIES: tuple[Parity, ...] = ("natural", "both", "so3")
 _STREAM = 1 << 22  # bytes of dw that would push everything else out of the caches
-_EDGES, _SLICES = 256, 16  # of so many edges at least, and so many at most
+_AXES = {
+    **dict.fromkeys("xa", "atoms lm_in channels"),
+    "g": "atoms lm_out channels",
+    **dict.fromkeys("Yb", "edges lm_edge"),
+    **dict.fromkeys("wc", "edges paths channels"),
+    **dict.fromkeys("hd", "edges rank"),
+    **dict.fromkeys("WD", "rows paths channels"),
+    **dict.fromkeys(("start", "centre", "neighbour"), "edges"),
+}
+_OPTIONAL = ("start", "D")  # without elements where there is none
+_EDGES, _SUMMED, _MOST = 256, 16, 256  # edges of a slice at least; slices with sums of their own, others
 
 
 def too_high(coupling: Coupling) -> str | None:
@@ -66,14 +78,25 @@ def streams(dw: Tensor) -> bool:
     return dw.nbytes > _STREAM
 
 
-def summed_slices(edges: int) -> int:
-    """Slices that have sums of their own: a matter of the number of edges alone, so that rounding is too."""
-    return max(1, min(edges // _EDGES, _SLICES))
+def _slices(edges: int, most: int) -> int:
+    """Slices where rounding depends on them: a matter of the number of edges alone, so rounding is too."""
+    return max(1, min(edges // _EDGES, most))
 
 
-def named(names: str, *tensors: Tensor) -> dict[str, Tensor]:
-    """Contiguous tensors by the names that the kernels have for them."""
-    return {n: t.contiguous() for n, t in zip(names.split(), tensors, strict=True)}
+@cache
+def _split(coupling: Coupling) -> bool:
+    """Whether paths are taken in groups: they add to a row tile by tile, and tiles begin where slices do."""
+    return len(groups(coupling)) > 1
+
+
+def named(coupling: collections.abc.Sequence[int], names: str, *tensors: Tensor) -> dict[str, Tensor]:
+    """Contiguous tensors by the names that the kernels have for them, checked to fit one another."""
+    given = {n: t.contiguous() for n, t in zip(names.split(), tensors, strict=True)}
+    k = coupling_of(coupling)
+    sizes = {"lm_in": k.lm_in, "lm_edge": (k.l_edge + 1) ** 2, "lm_out": k.lm_out, "paths": len(k.paths)}
+    there = {n: t for n, t in given.items() if n not in _OPTIONAL or t.numel()}
+    check_axes("convolution", _AXES, there, sizes)
+    return given
 
 
 def run_forward(v: Variant, tensors: dict[str, Tensor]) -> None:
@@ -85,7 +108,7 @@ def run_backward(v: Variant, tensors: dict[str, Tensor]) -> None:
     """Gradients, dx summed over the edges of each neighbour; dg and dW slice by slice, then over these."""
     neighbour, centre = tensors["neighbour"], tensors["centre"]
     sums = v.need_W or v.need_g
-    _run("backward", v, tensors, neighbour, centre, summed_slices(len(centre)) if sums else None)
+    _run("backward", v, tensors, neighbour, centre, _slices(len(centre), _SUMMED) if sums else None)
 
 
 def _run(
@@ -97,7 +120,7 @@ def _run(
     paths = len(v.coupling.paths)
     threads = threads_for((5.0 + v.rank) * paths * edges * channels)
     if slices is None:
-        slices = 1 if threads == 1 else 4 * threads
+        slices = _slices(edges, _MOST) if _split(v.coupling) else 1 if threads == 1 else 4 * threads
     threads = min(threads, slices)
     edges_of = sequence(key, other, atoms, slices)
     given = tensors | {"order": edges_of.order, "bounds": edges_of.bounds}

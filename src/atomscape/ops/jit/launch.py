@@ -43,5 +43,15 @@ def declined(*tensors: Tensor) -> str | None:
     return transformed(*tensors)
 
 
+def not_indices(*tensors: Tensor) -> str | None:
+    """Why a kernel for CPUs cannot take these tensors as indices, or None."""
+    for t in tensors:
+        if t.device.type != "cpu":
+            return f"an index is on {t.device.type}, not on the CPU"
+        if t.dtype not in (torch.int32, torch.int64):
+            return f"an index is {_name(t.dtype)}; indices are int32 or int64"
+    return None
+
+
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")

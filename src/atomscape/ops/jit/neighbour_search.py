@@ -83,17 +83,18 @@ def program(args, thread, threads):
 def wrap(atoms, s, start, stop):
     """Wrapped position, fractions and cells moved of each atom; info of the structure, and images at most.
 
-    ``images`` is -1 if an atom is too far away to be wrapped.
+    ``images`` is -1 if an atom is too far away to be wrapped, or nowhere (NaN).
     """
     x, y, f, w, cell, dual = atoms.x, atoms.y, atoms.fraction, atoms.moved, atoms.cell, atoms.dual
     info, h, c = atoms.info, INFO * s, 9 * s
-    largest = farthest = 0.0
+    largest, far = 0.0, False
     for p in range(3 * start, 3 * stop, 3):
         for k in range(3):
             f[p + k] = x[p] * dual[c + k] + x[p + 1] * dual[c + 3 + k] + x[p + 2] * dual[c + 6 + k]
-            largest, farthest = max(largest, abs(x[p + k])), max(farthest, abs(f[p + k]))
-    atoms.images[s] = 0 if farthest < FARTHEST else -1
-    if not farthest < FARTHEST or start == stop:
+            largest = max(largest, abs(x[p + k]))
+            far |= not abs(f[p + k]) < FARTHEST
+    atoms.images[s] = -1 if far else 0
+    if far or start == stop:
         return
     for k in range(3):
         info[h + k] = info[h + 6 + k] = math.inf

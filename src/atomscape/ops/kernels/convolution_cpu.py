@@ -11,7 +11,7 @@ import torch
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.jit import edge_kernels as kernels
 from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
-from atomscape.ops.jit.launch import declined
+from atomscape.ops.jit.launch import declined, not_indices
 from atomscape.shapes import Float, Int, Tensor
 
 
@@ -19,7 +19,7 @@ def serves(
     x: Tensor, Y: Tensor, w: Tensor, centre: Tensor, neighbour: Tensor, coupling: Coupling
 ) -> str | None:
     """Serve float32 and float64 tensors on the CPU, degrees up to 6."""
-    return declined(x, Y, w) or kernels.too_high(coupling)
+    return declined(x, Y, w) or not_indices(centre, neighbour) or kernels.too_high(coupling)
 
 
 def run(
@@ -36,7 +36,7 @@ def run(
 
 
 def _forward(x, Y, w, centre, neighbour, coupling):
-    given = kernels.named("x Y w centre neighbour", x, Y, w, centre, neighbour)
+    given = kernels.named(coupling, "x Y w centre neighbour", x, Y, w, centre, neighbour)
     given["out"] = x.new_zeros(_shape(x, coupling))
     kernels.run_forward(kernels.variant(x, coupling), given)
     return given["out"]
@@ -47,7 +47,7 @@ def _shape(x, coupling):
 
 
 def _backward(g, x, Y, w, centre, neighbour, coupling, need):
-    given = kernels.named("g x Y w centre neighbour", g, x, Y, w, centre, neighbour)
+    given = kernels.named(coupling, "g x Y w centre neighbour", g, x, Y, w, centre, neighbour)
     given |= _gradients(given, need)
     stream = kernels.streams(given["dw"])
     kernels.run_backward(kernels.variant(x, coupling, need=tuple(need), stream=stream), given)
@@ -55,7 +55,7 @@ def _backward(g, x, Y, w, centre, neighbour, coupling, need):
 
 
 def _second(g, x, Y, w, a, b, c, centre, neighbour, coupling, need):
-    given = kernels.named("g x Y w a b c centre neighbour", g, x, Y, w, a, b, c, centre, neighbour)
+    given = kernels.named(coupling, "g x Y w a b c centre neighbour", g, x, Y, w, a, b, c, centre, neighbour)
     given |= _gradients(given, need[1:])
     given["dg"] = torch.zeros_like(given["g"]) if need[0] else g.new_empty(0)
     stream = kernels.streams(given["dw"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from functools import cache
 
 import numpy as np
 import torch
 
+from atomscape.ops.jit.axes import check_axes
 from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.neighbour_layout import COUNT, INFO, MOST_IMAGES, PADDING, PARTS, WRAP, WRITE
 from atomscape.ops.jit.team import run as run_on_team
@@ -15,6 +17,12 @@ from atomscape.ops.jit.team import threads_for
 from atomscape.ops.neighbours import dual_vectors
 from atomscape.shapes import Bool, Float, Int, Tensor
 
+_AXES = {
+    "positions": "atoms 3",
+    "cell": "structures 3 3",
+    "pbc": "structures 3",
+    "offsets": "structures_and_one",
+}
 _WORK = 100.0  # per atom, in multiplications; less than it takes, for threads are woken three times
 
 
@@ -22,6 +30,8 @@ def serves(positions: Tensor, cell: Tensor, pbc: Tensor, offsets: Tensor, cutoff
     """Everything on a CPU."""
     if positions.device.type != "cpu":
         return f"positions are on {positions.device.type}, not on the CPU"
+    if offsets.dtype not in (torch.int32, torch.int64):
+        return f"offsets are {offsets.dtype}, neither int32 nor int64"
     if not _numba():
         return "numba is not installed; it writes the native code"
     return None
@@ -39,9 +49,14 @@ def run(
     Raises
     ------
     ValueError
-        Atoms are so far outside their cell, or the cutoff is so large, that images cannot be numbered.
+        Shapes do not fit, offsets do not divide the atoms, a number is not finite, atoms are so far outside
+        their cell, or the cutoff is so large, that images cannot be numbered.
     """
-    x, cell, offsets = positions.detach().double().contiguous(), cell.detach().double(), offsets.contiguous()
+    given = {"positions": positions, "cell": cell, "pbc": pbc, "offsets": offsets}
+    check_axes("neighbour_pairs", _AXES, given, {"structures_and_one": len(cell) + 1})
+    x, cell = positions.detach().double().contiguous(), cell.detach().double()
+    offsets = offsets.long().contiguous()
+    _check(offsets, len(x), cutoff)
     dual, cell = dual_vectors(cell, pbc).contiguous(), cell.contiguous()
     n, structures = len(x), len(cell)
     limit = torch.tensor([cutoff], dtype=torch.float64)
@@ -61,6 +76,17 @@ def run(
     places = [t.data_ptr() for t in (rows, centre, neighbour, shift)]
     run_on_team(_kernel(), [*head, WRITE, *places, *tail], threads)
     return centre, neighbour, shift
+
+
+def _check(offsets: Tensor, atoms: int, cutoff: float) -> None:
+    """Refuse what would make the search read other memory, or go on for ever."""
+    bounds = offsets.numpy()
+    if bounds[0] != 0 or bounds[-1] != atoms or (np.diff(bounds) < 0).any():
+        raise ValueError(
+            f"offsets run from {bounds[0]} to {bounds[-1]}; they must ascend from 0 to {atoms} atoms"
+        )
+    if not 0 <= cutoff < math.inf:
+        raise ValueError(f"cutoff of {cutoff} Å asked for; it must be finite and not negative")
 
 
 @cache
@@ -93,8 +119,8 @@ def _most(images: Tensor, cutoff: float) -> int:
     least, most = (int(v) for v in torch.aminmax(images))
     if least < 0:
         raise ValueError(
-            f"structure {int(images.argmin())} has an atom 10⁹ or more cells from the one at the origin; "
-            "wrap its positions into the cell."
+            f"structure {int(images.argmin())} has an atom 10⁹ or more cells from the one at the origin, "
+            "or a position that is not finite; wrap its positions into the cell."
         )
     if most > MOST_IMAGES:
         raise ValueError(

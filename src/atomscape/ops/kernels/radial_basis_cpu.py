@@ -17,8 +17,8 @@ def serves(r: Tensor, cutoff: float, count: int, power: int = 6) -> str | None:
     """Serve float32 and float64 distances on the CPU, up to 64 functions."""
     if not 1 <= count <= MOST:
         return f"{count} functions; the kernel is written for 1 to {MOST}"
-    if not isinstance(power, int) or power < 1:
-        return f"power {power}; the kernel is written for whole powers from 1 on"
+    if not isinstance(power, int) or not 1 <= power <= MOST:
+        return f"power {power}; the kernel is written for whole powers from 1 to {MOST}"
     if cutoff <= 0:
         return f"cutoff {cutoff}; it must be positive"
     return launch.declined(r)

@@ -11,7 +11,7 @@ import torch
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.jit import edge_kernels as kernels
 from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
-from atomscape.ops.jit.launch import declined
+from atomscape.ops.jit.launch import declined, not_indices
 from atomscape.ops.radial_convolution import radial_weights
 from atomscape.shapes import Float, Int, Tensor
 
@@ -27,9 +27,10 @@ def serves(
     start: Tensor | None = None,
 ) -> str | None:
     """Serve float32 and float64 tensors on the CPU, degrees up to 6, up to 128 radial factors."""
-    why = declined(x, Y, h, W) or kernels.too_high(coupling)
-    if why is None and h.shape[1] > kernels.RANKS:
-        return f"{h.shape[1]} radial factors; kernels hold up to {kernels.RANKS}"
+    indices = (centre, neighbour) if start is None else (centre, neighbour, start)
+    why = declined(x, Y, h, W) or not_indices(*indices) or kernels.too_high(coupling)
+    if why is None and not 1 <= h.shape[-1] <= kernels.RANKS:
+        return f"{h.shape[-1]} radial factors; kernels hold 1 to {kernels.RANKS}"
     if why is None and start is not None and W.requires_grad and torch.is_grad_enabled():
         return "rows of a table that is trained; kernels interpolate constant tables"
     return why
@@ -76,22 +77,23 @@ def _shape(x, coupling):
 
 
 def _forward(x, Y, h, W, start, centre, neighbour, coupling):
+    given = kernels.named(coupling, "x Y h W start centre neighbour", x, Y, h, W, start, centre, neighbour)
     _check(h, W, start)
-    given = kernels.named("x Y h W start centre neighbour", x, Y, h, W, start, centre, neighbour)
     given["out"] = x.new_zeros(_shape(x, coupling))
     kernels.run_forward(_variant(x, h, start, coupling), given)
     return given["out"]
 
 
 def _backward(g, x, Y, h, W, start, centre, neighbour, coupling, need):
-    given = kernels.named("g x Y h W start centre neighbour", g, x, Y, h, W, start, centre, neighbour)
+    given = kernels.named(
+        coupling, "g x Y h W start centre neighbour", g, x, Y, h, W, start, centre, neighbour
+    )
     return _run_backward(given, coupling, need, order=1)
 
 
 def _second(g, x, Y, h, W, a, b, d, D, start, centre, neighbour, coupling, need):
-    given = kernels.named(
-        "g x Y h W a b d D start centre neighbour", g, x, Y, h, W, a, b, d, D, start, centre, neighbour
-    )
+    names = "g x Y h W a b d D start centre neighbour"
+    given = kernels.named(coupling, names, g, x, Y, h, W, a, b, d, D, start, centre, neighbour)
     given["dg"] = torch.zeros_like(given["g"]) if need[0] else g.new_empty(0)
     found = _run_backward(given, coupling, need[1:], order=2, both=D.numel() > 0, need_g=need[0])
     return given["dg"], *found

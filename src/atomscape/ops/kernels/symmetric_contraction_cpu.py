@@ -15,6 +15,7 @@ import torch
 from atomscape.ops.convolution import Parity
 from atomscape.ops.jit import launch
 from atomscape.ops.jit import symmetric_contraction as native
+from atomscape.ops.jit.axes import check_axes
 from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.team import threads_for
@@ -27,14 +28,19 @@ _MOST_TERMS = 10_000
 _ATOMS = 32
 """Most atoms in a task; more of one species are several tasks."""
 
+_AXES = {
+    **dict.fromkeys(("A", "vA"), "atoms lm_in channels"),
+    "g": "atoms lm_out channels",
+    **dict.fromkeys(("w", "vw"), "elements paths channels"),
+    "species": "atoms",
+}
+
 _PARITIES: tuple[Parity, ...] = ("natural", "both", "so3")
 
 
 def serves(A: Tensor, w: Tensor, species: Tensor, coupling: SymmetricCoupling) -> str | None:
     """Serve float32 and float64 tensors on the CPU, and polynomials that are worth compiling."""
-    if species.device.type != "cpu":
-        return f"species are on {species.device.type}, not on the CPU"
-    return launch.declined(A, w) or _too_long(coupling)
+    return launch.declined(A, w) or launch.not_indices(species) or _too_long(coupling)
 
 
 @torch.compiler.assume_constant_result
@@ -77,8 +83,11 @@ def _launch(kind: str, coupling: SymmetricCoupling, species: Tensor, **tensors: 
     """Run a kernel on the tensors that it reads; returns what it writes."""
     kernel = native.KERNELS[kind]
     A, w = tensors["A"], tensors["w"]
+    read = {name: tensors[name] for name in kernel.reads + kernel.weights}
+    sizes = {"lm_in": coupling.lm_in, "lm_out": coupling.lm_out, "paths": len(coupling.paths)}
+    check_axes("symmetric_contraction", _AXES, {**read, "species": species}, sizes)
     atoms, _, channels = A.shape
-    given = {name: tensors[name].contiguous() for name in kernel.reads + kernel.weights}
+    given = {name: t.contiguous() for name, t in read.items()}
     made = {name: A.new_empty(atoms, native.rows_of(name, coupling), channels) for name in kernel.writes}
     order, items = _plan(species, len(w))
     if kernel.sums_weights:

@@ -1,0 +1,31 @@
+"""Axes of a kernel's arguments, compared before native code, which trusts its sizes, sees an address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from atomscape.shapes import Tensor
+
+
+def check_axes(
+    operation: str, axes: Mapping[str, str], tensors: Mapping[str, Tensor], sizes: Mapping[str, int]
+) -> None:
+    """Compare shapes with ``axes``, words as ``"edges paths 3"`` for each name of a tensor.
+
+    An axis has the size that ``sizes`` gives it, or else that of the first tensor that has it.
+
+    Raises
+    ------
+    ValueError
+        A tensor does not fit those before it.
+    """
+    found = dict(sizes)
+    for name, t in tensors.items():
+        words = axes[name].split()
+        if t.dim() == len(words) and all(
+            found.setdefault(w, int(w) if w.isdigit() else n) == n
+            for w, n in zip(words, t.shape, strict=True)
+        ):
+            continue
+        asked = ", ".join(w if w.isdigit() or w not in found else f"{w} = {found[w]}" for w in words)
+        raise ValueError(f"{operation}: {name} has shape {list(t.shape)}; it must be [{asked}]")
