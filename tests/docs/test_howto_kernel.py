@@ -7,15 +7,18 @@ import sys
 # --8<-- shown
 import pytest
 import torch
-from my_package import power_spectrum_numba as kernel
+from my_package import power_spectrum_lanes, power_spectrum_numba
 from torch.autograd import gradcheck, gradgradcheck
 
 from atomscape.ops.invariants import power_spectrum
 
+KERNELS = pytest.mark.parametrize("kernel", [power_spectrum_numba, power_spectrum_lanes])
 
+
+@KERNELS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("atoms", [0, 1, 7])
-def test_agrees_with_the_reference(atoms, dtype, generator):
+def test_agrees_with_the_reference(kernel, atoms, dtype, generator):
     """Values and gradients, for a block that is a strided view and a cotangent that is not constant."""
     block = torch.randn(atoms, 3, 5, 2, generator=generator, dtype=dtype)[..., 0].requires_grad_()
     cotangent = torch.randn(atoms, 3, generator=generator, dtype=dtype)
@@ -28,7 +31,8 @@ def test_agrees_with_the_reference(atoms, dtype, generator):
     )
 
 
-def test_derivatives(generator):
+@KERNELS
+def test_derivatives(kernel, generator):
     """First and second derivatives against finite differences."""
     block = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
     assert gradcheck(kernel.run, block)
@@ -38,11 +42,19 @@ def test_derivatives(generator):
 # --8<-- end
 
 
-def test_declines_with_a_reason():
+@KERNELS
+def test_declines_with_a_reason(kernel):
     """What it cannot serve it says."""
     assert kernel.serves(torch.zeros(1, 3, 2)) is None
     assert "float16" in kernel.serves(torch.zeros(1, 3, 2, dtype=torch.float16))
     assert "meta" in kernel.serves(torch.zeros(1, 3, 2, device="meta"))
+
+
+@pytest.mark.parametrize("channels", [1, 5, 16, 33])
+def test_any_number_of_channels(channels, generator):
+    """The tail of the lanes is neither read nor written."""
+    block = torch.randn(6, 5, channels, generator=generator)
+    torch.testing.assert_close(power_spectrum_lanes.run(block), power_spectrum.reference(block))
 
 
 def test_found_through_an_entry_point(tmp_path, monkeypatch, generator):
