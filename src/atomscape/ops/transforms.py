@@ -13,11 +13,26 @@ def transformed(*tensors: Tensor) -> str | None:
 
     Such an operator lets the tangents of forward mode fall without a word, and has no rule for ``vmap``.
     """
-    if torch._C._functorch.peek_interpreter_stack() is not None:  # pyright: ignore[reportAttributeAccessIssue]
+    if _in_torch_func():
         return "inside a transformation of torch.func (grad, vmap, jvp, …), which native kernels do not know"
     if has_tangent(*tensors):
         return "an argument has a tangent: native kernels know reverse-mode differentiation only"
     return None
+
+
+def lasting(t: Tensor) -> bool:
+    """Whether a tensor can be kept for other calls.
+
+    One made in inference mode, while a graph is traced (a fake tensor) or inside of ``torch.func`` would spoil
+    every later call.
+    """
+    inside = torch._C._functorch.is_functorch_wrapped_tensor(t)  # pyright: ignore[reportAttributeAccessIssue]
+    return type(t) is Tensor and not t.is_inference() and not inside
+
+
+@torch.compiler.assume_constant_result  # a graph that is traced takes the answer, and torch guards it
+def _in_torch_func() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def has_tangent(*tensors: Tensor | None) -> bool:
