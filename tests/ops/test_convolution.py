@@ -147,6 +147,24 @@ def test_tables_made_in_inference_mode_or_on_another_default_device_serve_traini
     assert Y.grad.abs().sum() > 0
 
 
+def test_tables_made_inside_of_a_transformation_serve_other_calls(monkeypatch):
+    """torch.func wraps all that is made in it; what is wrapped cannot be used once it is over."""
+    monkeypatch.setattr(module, "_kept", {})
+    coupling, edge = Coupling(1, 1, 1), torch.tensor([0])
+    w = torch.ones(1, len(coupling.paths), 2)
+
+    def value(x: torch.Tensor) -> torch.Tensor:
+        return convolution.reference(x, torch.ones(1, 4), w, edge, edge, coupling).square().sum()
+
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(value)(x).square().sum()
+
+    x = torch.ones(1, 4, 2, requires_grad=True)
+    first = torch.func.grad(slope)(x)
+    torch.testing.assert_close(torch.func.grad(slope)(x), first)
+    value(x).backward()
+
+
 def test_compiled_is_eager_and_silent():
     """In a process of its own: the shape checks of the tests cannot be compiled."""
     code = """

@@ -25,6 +25,7 @@ import torch
 from atomscape.o3.clebsch_gordan import clebsch_gordan
 from atomscape.ops.op import Op
 from atomscape.ops.segment import segment_sum
+from atomscape.ops.transforms import lasting
 from atomscape.shapes import Float, Int, Tensor
 
 Parity = Literal["natural", "both", "so3"]
@@ -113,16 +114,12 @@ _kept: dict[tuple[Coupling, torch.dtype, torch.device], _Tables] = {}
 
 @torch.compiler.assume_constant_result
 def _tables(coupling: Coupling, dtype: torch.dtype, device: torch.device) -> _Tables:
-    """Constant [lm_edge, Σ_blocks (2l3+1)·rows] that turns Y into the matrices M, and the blocks' terms.
-
-    Kept for the next call, but only plain tensors: one made in inference mode or while a graph is traced
-    (a fake tensor) would spoil every later call that differentiates.
-    """
+    """Constant [lm_edge, Σ (2l3+1)·rows] that turns Y into the matrices M, and terms of the blocks."""
     key = coupling, dtype, device
     if key not in _kept:
         dense, blocks = _make_tables(coupling)
         tables = dense.to(device=device, dtype=dtype), blocks
-        if type(tables[0]) is not Tensor or tables[0].is_inference():
+        if not lasting(tables[0]):
             return tables
         _kept[key] = tables
     return _kept[key]

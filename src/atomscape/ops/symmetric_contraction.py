@@ -30,6 +30,7 @@ import torch
 from atomscape.o3.symmetric_coupling import symmetric_clebsch_gordan
 from atomscape.ops.convolution import Parity
 from atomscape.ops.op import Op
+from atomscape.ops.transforms import lasting
 from atomscape.shapes import Float, Int, Tensor
 
 Block = tuple[int, int]
@@ -137,11 +138,7 @@ _kept: dict[tuple[SymmetricCoupling, torch.dtype, torch.device], tuple[_Table, .
 
 @torch.compiler.assume_constant_result
 def _tables(coupling: SymmetricCoupling, dtype: torch.dtype, device: torch.device) -> tuple[_Table, ...]:
-    """One table for each number of factors, kept for the next call.
-
-    Only plain tensors are kept: one made in inference mode or while a graph is traced (a fake tensor) would
-    spoil every later call that differentiates.
-    """
+    """One table for each number of factors, kept for the next call if they can be."""
     key = coupling, dtype, device
     if key not in _kept:
         made = tuple(_make_table(coupling, order) for order in range(1, coupling.correlation + 1))
@@ -154,7 +151,7 @@ def _tables(coupling: SymmetricCoupling, dtype: torch.dtype, device: torch.devic
             )
             for t in made
         )
-        if any(type(t) is not Tensor or t.is_inference() for t in moved[0]):
+        if not all(lasting(t) for t in moved[0]):
             return moved
         _kept[key] = moved
     return _kept[key]

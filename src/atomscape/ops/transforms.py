@@ -23,8 +23,8 @@ def transformed(*tensors: Tensor) -> str | None:
 def lasting(t: Tensor) -> bool:
     """Whether a tensor can be kept for other calls.
 
-    One made in inference mode, while a graph is traced (a fake tensor) or inside of ``torch.func`` would spoil
-    every later call.
+    One made in inference mode, while a graph is traced (a fake tensor) or inside of ``torch.func`` would
+    spoil every later call.
     """
     inside = torch._C._functorch.is_functorch_wrapped_tensor(t)  # pyright: ignore[reportAttributeAccessIssue]
     return type(t) is Tensor and not t.is_inference() and not inside

@@ -11,6 +11,7 @@ from atomscape.ops.activation import silu
 from atomscape.ops.convolution import Coupling, convolution
 from atomscape.ops.harmonics import solid_harmonics, spherical_harmonics
 from atomscape.ops.jit import team
+from atomscape.ops.jit.paths import groups
 from atomscape.ops.radial_convolution import radial_convolution
 from atomscape.testing import op_laws
 from atomscape.testing.op_laws import Constant
@@ -40,6 +41,14 @@ def random(*shape: int, dtype=torch.float64) -> torch.Tensor:
 def test_convolution(problem, factored, graph, dtype):
     op_laws.check_threads(convolution, problem(C, 17, graph, dtype))
     op_laws.check_threads(radial_convolution, factored(C, 17, 3, graph=graph, dtype=dtype))
+
+
+@pytest.mark.parametrize("graph", GRAPHS[:2], ids=str)
+def test_paths_in_several_groups(problem, graph):
+    """Groups add to a row in turns, tile by tile of edges: tiles begin where they do on one thread."""
+    several = Coupling(4, 4, 3)
+    assert len(groups(several)) > 1
+    op_laws.check_threads(convolution, problem(several, 2, graph, torch.float32))
 
 
 @pytest.mark.parametrize("graph", GRAPHS, ids=str)
