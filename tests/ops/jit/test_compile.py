@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -120,7 +122,9 @@ def test_nothing_is_left_behind_when_the_disk_is_full(folder, monkeypatch):
 def test_which_folder(monkeypatch):
     monkeypatch.setenv("ATOMSCAPE_CACHE", "/somewhere")
     assert kernel_folder() == Path("/somewhere/kernels")
-    monkeypatch.delenv("ATOMSCAPE_CACHE")
+    monkeypatch.setenv("ATOMSCAPE_CACHE", "~/mine")
+    assert kernel_folder() == Path.home() / "mine" / "kernels"
+    monkeypatch.setenv("ATOMSCAPE_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert kernel_folder() == Path("/cache/atomscape/kernels")
     monkeypatch.delenv("XDG_CACHE_HOME")
@@ -154,3 +158,26 @@ print("agree")
         out, error = process.communicate(timeout=300)
         assert out.strip() == "agree", error
     assert all(path.suffix == ".o" for path in folder.iterdir()), "no temporary file is left"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no modes here")
+def test_what_others_may_have_written_is_not_executed(folder):
+    writer = Writer(5)
+    number(writer)
+    only(folder).chmod(0o666)
+    assert number(writer) == 5
+    assert writer.written == 2
+    assert number(writer) == 5
+    assert writer.written == 2, "the new file is the user's own"
+    assert not only(folder).stat().st_mode & 0o022
+    assert not folder.stat().st_mode & 0o077
+
+
+def test_users_without_a_home(monkeypatch):
+    def nowhere() -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("ATOMSCAPE_CACHE")
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert kernel_folder() == Path(tempfile.gettempdir()) / "atomscape" / "kernels"

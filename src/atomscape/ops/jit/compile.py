@@ -3,7 +3,8 @@
 The key is a hash of the kernel's name and parameters, of the source of the code that writes kernels, of the
 processor with its features, and of LLVM's version; a changed generator or another machine never meets an old
 object. Files are written beside their place and renamed, so processes may race and be killed. A file that
-LLVM cannot have written (its checksum is wrong) is made again.
+LLVM cannot have written (its checksum is wrong) is made again; so is one that another user may have written,
+for it would be executed: only the system's and one's own, which nobody else can change, are taken.
 """
 
 from __future__ import annotations
@@ -25,11 +26,17 @@ _engines: list[llvm.ExecutionEngine] = []  # they own the machine code
 
 
 def kernel_folder() -> Path:
-    """Folder of compiled kernels: ``$ATOMSCAPE_CACHE/kernels``, else in the user's cache folder."""
-    home = os.environ.get("ATOMSCAPE_CACHE")
-    if home is None:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atomscape"
-    return Path(home) / "kernels"
+    """Folder of compiled kernels: ``$ATOMSCAPE_CACHE/kernels``, else in the user's cache folder.
+
+    Users without a home keep them with temporary files.
+    """
+    try:
+        if given := os.environ.get("ATOMSCAPE_CACHE"):
+            return Path(given).expanduser() / "kernels"
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
+    except RuntimeError:
+        home = Path(tempfile.gettempdir())
+    return home / "atomscape" / "kernels"
 
 
 def address_of(name: str, parameters: tuple, write: Callable[[], str]) -> int:
@@ -125,20 +132,29 @@ def _link(compiled: bytes, name: str) -> int:
 
 
 def _read(path: Path) -> bytes | None:
-    """Object code of an earlier run, if it is whole."""
+    """Object code of an earlier run, if it is whole and can be trusted."""
     try:
-        kept = path.read_bytes()
+        with path.open("rb") as file:
+            if not _ours(os.fstat(file.fileno())):
+                return None
+            kept = file.read()
     except OSError:
         return None
     checksum, compiled = kept[:32], kept[32:]
     return compiled if hashlib.sha256(compiled).digest() == checksum else None
 
 
+def _ours(file: os.stat_result) -> bool:
+    """Whether only this user and the system's can have written a file; Windows has folders for that."""
+    user = getattr(os, "geteuid", None)
+    return user is None or (file.st_uid in (0, user()) and not file.st_mode & 0o022)
+
+
 def _keep(path: Path, compiled: bytes) -> None:
     """Write under another name, then rename; a folder that cannot be written costs a compilation, no more."""
     beside = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             beside = Path(file.name)
             file.write(hashlib.sha256(compiled).digest() + compiled)
