@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Kernels are compiled once per session and forgotten with it; processes that it starts (the workers of
+# xdist, commands under test) inherit the folder.
+if "ATOMSCAPE_CACHE" not in os.environ:
+    os.environ["ATOMSCAPE_CACHE"] = tempfile.mkdtemp(prefix="atomscape-tests-")
+    atexit.register(shutil.rmtree, os.environ["ATOMSCAPE_CACHE"], ignore_errors=True)
 
 from atomscape.testing import shape_checks
 
