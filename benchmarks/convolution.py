@@ -45,7 +45,7 @@ def run(quick: bool, only: str = "", threads: Sequence[int] = (1, 2)) -> Iterato
                 continue
             problem = Problem.make(l_max, channels, dtype, repeat=2 if quick else 4)
             with threads_of_torch(count):
-                sides, reasons = _sides(problem, compiled=not quick)
+                sides, reasons = _sides(problem, compiled=not quick and count == 1)
                 for what in wanted:
                     case = _case(l_max, channels, dtype, what, count)
                     yield from _rows(case, what, problem, sides, reasons, machine, 3 if quick else 9)
