@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -119,3 +122,20 @@ def test_gradgradcheck_by_every_argument():
 
     assert torch.autograd.gradcheck(value, inputs)
     assert torch.autograd.gradgradcheck(value, inputs)
+
+
+def test_derivatives_do_not_wait_for_the_other_convolution():
+    """Those of a table are composed of operators of the plain convolution, perhaps not called yet."""
+    code = """
+import torch
+from atomscape.ops.convolution import Coupling
+from atomscape.ops.radial_convolution import radial_convolution
+c, e = Coupling(0, 0, 0), torch.zeros(1, dtype=torch.int64)
+x, Y, h = (torch.ones(s, requires_grad=True) for s in ((1, 1, 1), (1, 1), (1, 2)))
+with radial_convolution.force("cpu"):
+    y = radial_convolution(x, Y, h, torch.ones(3, 1, 1), e, e, c, e)
+(d,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+torch.autograd.grad(d.sum(), h)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -64,7 +64,8 @@ def test_what_is_not_a_number_stays_so():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_agree_with_the_reference(points, dtype):
     generator = torch.Generator().manual_seed(points)
-    r = torch.rand(points, generator=generator, dtype=dtype) * 4.2 + 0.3
+    widest = 4.5 if dtype == torch.float64 else 3.0  # nearer to the cutoff the reference itself loses digits
+    r = torch.rand(points, generator=generator, dtype=dtype) * (widest - 0.3) + 0.3
     for count, power in ((1, 6), (3, 1), (4, 2), (8, 6), (21, 5)):
         op_laws.check_backends(radial_basis, (r, C, count, power), case=f"{points} {count} {power}")
     vectors = torch.randn(points, 3, generator=generator, dtype=dtype)

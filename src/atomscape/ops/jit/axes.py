@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from atomscape.ops.convolution import Coupling
 from atomscape.shapes import Tensor
+
+_CONVOLUTION = {
+    **dict.fromkeys("xa", "atoms lm_in channels"),
+    "g": "atoms lm_out channels",
+    **dict.fromkeys("Yb", "edges lm_edge"),
+    **dict.fromkeys("wc", "edges paths channels"),
+    **dict.fromkeys("hd", "edges rank"),
+    **dict.fromkeys("WD", "rows paths channels"),
+    **dict.fromkeys(("start", "centre", "neighbour"), "edges"),
+}
+"""Axes of what convolutions and their derivatives read, by the names that ``jit/convolve.py`` has for it."""
+
+
+def check_convolution(coupling: Coupling, tensors: Mapping[str, Tensor]) -> None:
+    """Compare the shapes of a convolution's arguments, as ``check_axes``."""
+    k = coupling
+    sizes = {"lm_in": k.lm_in, "lm_edge": (k.l_edge + 1) ** 2, "lm_out": k.lm_out, "paths": len(k.paths)}
+    check_axes("convolution", _CONVOLUTION, tensors, sizes)
 
 
 def check_axes(

@@ -9,7 +9,7 @@ import torch
 
 from atomscape.ops.convolution import Coupling, Parity
 from atomscape.ops.jit import convolve, launch, radial
-from atomscape.ops.jit.axes import check_axes
+from atomscape.ops.jit.axes import check_convolution
 from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.paths import groups
 from atomscape.ops.jit.sequence import Sequence, sequence
@@ -21,15 +21,6 @@ HIGHEST = 6
 RANKS = 128
 _PARITIES: tuple[Parity, ...] = ("natural", "both", "so3")
 _STREAM = 1 << 22  # bytes of dw that would push everything else out of the caches
-_AXES = {
-    **dict.fromkeys("xa", "atoms lm_in channels"),
-    "g": "atoms lm_out channels",
-    **dict.fromkeys("Yb", "edges lm_edge"),
-    **dict.fromkeys("wc", "edges paths channels"),
-    **dict.fromkeys("hd", "edges rank"),
-    **dict.fromkeys("WD", "rows paths channels"),
-    **dict.fromkeys(("start", "centre", "neighbour"), "edges"),
-}
 _OPTIONAL = ("start", "D")  # without elements where there is none
 _EDGES, _SUMMED, _MOST = 256, 16, 256  # edges of a slice at least; slices with sums of their own, others
 
@@ -92,10 +83,8 @@ def _split(coupling: Coupling) -> bool:
 def named(coupling: collections.abc.Sequence[int], names: str, *tensors: Tensor) -> dict[str, Tensor]:
     """Contiguous tensors by the names that the kernels have for them, checked to fit one another."""
     given = {n: t.contiguous() for n, t in zip(names.split(), tensors, strict=True)}
-    k = coupling_of(coupling)
-    sizes = {"lm_in": k.lm_in, "lm_edge": (k.l_edge + 1) ** 2, "lm_out": k.lm_out, "paths": len(k.paths)}
     there = {n: t for n, t in given.items() if n not in _OPTIONAL or t.numel()}
-    check_axes("convolution", _AXES, there, sizes)
+    check_convolution(coupling_of(coupling), there)
     return given
 
 

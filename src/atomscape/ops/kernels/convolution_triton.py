@@ -6,6 +6,7 @@ import torch
 
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.gpu.available import reason
+from atomscape.ops.jit.axes import check_convolution
 from atomscape.shapes import Float, Int, Tensor
 
 HIGHEST = 6
@@ -34,11 +35,15 @@ def run(
 
     Raises
     ------
+    ValueError
+        Shapes do not fit one another.
     RuntimeError
         The edges are not sorted by centre, or an index is no row of ``x``.
     """
     from atomscape.ops.gpu.convolution import convolution
     from atomscape.ops.gpu.ends import Ends
 
+    given = {"x": x, "Y": Y, "w": w, "centre": centre, "neighbour": neighbour}
+    check_convolution(coupling, given)
     ends = Ends.of(centre, neighbour, x.shape[0], sent=torch.is_grad_enabled() and x.requires_grad)
     return convolution(x, Y, w, ends, coupling)

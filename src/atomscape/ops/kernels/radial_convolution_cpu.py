@@ -12,6 +12,7 @@ from atomscape.ops.convolution import Coupling
 from atomscape.ops.jit import edge_kernels as kernels
 from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.launch import declined, not_indices
+from atomscape.ops.kernels import convolution_cpu  # noqa: F401  registers what derivatives are made of
 from atomscape.ops.radial_convolution import radial_weights
 from atomscape.shapes import Float, Int, Tensor
 
