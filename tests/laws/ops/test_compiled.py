@@ -55,14 +55,14 @@ def arguments(edges):
     i, j = (torch.randint(6, (edges,), generator=generator) for _ in range(2))
     return random(6, 4, 3), random(edges, 3), random(edges, 5), i, j
 
-def check(compile, table):
+def check(compile, table, sizes):
     layer = Layer(table)
     first = arguments(11)
     with watched() as seen:
         layer(*first)
     assert {e.chosen for e in seen} == {"cpu"}, seen
     compiled = compile(layer)
-    for edges in (11, 7):
+    for edges in sizes:
         given = arguments(edges)
         leaves = [t.requires_grad_() for t in given[:3]] + list(layer.parameters())
         expected, found = layer(*given), compiled(*given)
@@ -77,8 +77,10 @@ def backend(graph, examples):
     assert NATIVE <= {str(node.target) for node in graph.graph.nodes}, graph
     return torch._dynamo.lookup_backend(sys.argv[1])(graph, examples)
 
-for table in (False, True)[: 1 + (sys.argv[1] == "aot_eager")]:
-    check(lambda layer: torch.compile(layer, backend=backend, fullgraph=True, dynamic=True), table)
+eager = sys.argv[1] == "aot_eager"
+for table in (False, True) if eager else (False,):
+    compile = lambda layer: torch.compile(layer, backend=backend, fullgraph=True, dynamic=eager)
+    check(compile, table, (11, 7) if eager else (11,))
     torch._dynamo.reset()
 x, r, h, i, j = arguments(5)
 try:
@@ -92,14 +94,13 @@ print("agree")
 EXPORTED = """
 edges = torch.export.Dim("edges")
 sizes = {"x": None, "r": {0: edges}, "h": {0: edges}, "centre": {0: edges}, "neighbour": {0: edges}}
-for table in (False, True):
-    layer = Layer(table)
-    program = torch.export.export(layer, arguments(11), dynamic_shapes=sizes)
-    targets = {str(node.target) for node in program.graph.nodes}
-    assert NATIVE <= {name.removesuffix(".default") for name in targets}, targets
-    for n in (11, 4):
-        given = arguments(n)
-        torch.testing.assert_close(program.module()(*given), layer(*given), **tight)
+layer = Layer(True)
+program = torch.export.export(layer, arguments(11), dynamic_shapes=sizes)
+targets = {str(node.target) for node in program.graph.nodes}
+assert NATIVE <= {name.removesuffix(".default") for name in targets}, targets
+for n in (11, 4):
+    given = arguments(n)
+    torch.testing.assert_close(program.module()(*given), layer(*given), **tight)
 print("agree")
 """
 FORCES = """
@@ -110,7 +111,6 @@ warnings.filterwarnings("ignore", module="torch", category=DeprecationWarning)
 from dataclasses import replace
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.encoders.tfn import Config, build
-from atomscape.nn.radial import with_radial_tables
 from atomscape.testing import cases
 
 def energies(model, graph):
@@ -119,29 +119,26 @@ def energies(model, graph):
         return model(moved).scalars.square().sum()
     return energy
 
-for table in (False, True):
-    torch.manual_seed(0)
-    model = build(Config(l_max=1, channels=4, layers=1, cutoff=3.4, radial_hidden=8, parity="both")).double()
-    model = with_radial_tables(model, 3.4) if table else model
-    graph = neighbour_graph(cases.rattled_rocksalt(), 3.4)
-    eager = energies(model, graph)
-    compiled = torch.compile(eager, backend=sys.argv[1], fullgraph=True, dynamic=False)
-    x = graph.structures.positions.clone().requires_grad_()
-    E = compiled(x)
-    torch.testing.assert_close(E, eager(x), rtol=1e-12, atol=0)
-    weights = [p for p in model.parameters() if p.requires_grad]
-    found = torch.autograd.grad(E, [x, *weights], allow_unused=True)
-    expected = torch.autograd.grad(eager(x), [x, *weights], allow_unused=True)
-    for a, b in zip(expected, found):
-        assert (a is None) == (b is None)
-        if a is not None:
-            torch.testing.assert_close(b, a, rtol=0, atol=1e-11 * max(1.0, a.abs().max().item()))
-    v, h = torch.randn_like(x), 5e-4
-    with torch.no_grad():
-        f = [compiled(x + t * h * v) for t in (-2, -1, 1, 2)]
-    slope = (8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h)
-    torch.testing.assert_close((found[0] * v).sum(), slope, rtol=1e-6, atol=1e-8)
-    torch._dynamo.reset()
+torch.manual_seed(0)
+model = build(Config(l_max=1, channels=4, layers=1, cutoff=3.4, radial_hidden=8, parity="both")).double()
+graph = neighbour_graph(cases.rattled_rocksalt(), 3.4)
+eager = energies(model, graph)
+compiled = torch.compile(eager, backend=sys.argv[1], fullgraph=True, dynamic=False)
+x = graph.structures.positions.clone().requires_grad_()
+E = compiled(x)
+torch.testing.assert_close(E, eager(x), rtol=1e-12, atol=0)
+weights = [p for p in model.parameters() if p.requires_grad]
+found = torch.autograd.grad(E, [x, *weights], allow_unused=True)
+expected = torch.autograd.grad(eager(x), [x, *weights], allow_unused=True)
+for a, b in zip(expected, found):
+    assert (a is None) == (b is None)
+    if a is not None:
+        torch.testing.assert_close(b, a, rtol=0, atol=1e-11 * max(1.0, a.abs().max().item()))
+v, h = torch.randn_like(x), 5e-4
+with torch.no_grad():
+    f = [compiled(x + t * h * v) for t in (-2, -1, 1, 2)]
+slope = (8 * (f[2] - f[1]) - (f[3] - f[0])) / (12 * h)
+torch.testing.assert_close((found[0] * v).sum(), slope, rtol=1e-6, atol=1e-8)
 print("agree")
 """
 BACKENDS = pytest.mark.parametrize(
