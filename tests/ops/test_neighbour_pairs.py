@@ -193,3 +193,37 @@ def test_native_code_must_not_raise():
 
     with pytest.raises(ValueError, match="must not raise"):
         written(raises, "raises")
+
+
+WRONG = {
+    "not a number": ({"positions": torch.full((2, 3), torch.nan)}, "not finite"),
+    "infinite": ({"positions": torch.tensor([[0.0, 0, 0], [torch.inf, 0, 0]])}, "not finite"),
+    "beyond squares": ({"positions": torch.tensor([[0.0, 0, 0], [1e300, 0, 0]]).double()}, "not finite"),
+    "cutoff": ({"cutoff": float("inf")}, "cutoff of inf"),
+    "atoms": ({"offsets": torch.tensor([0, 5])}, "ascend from 0 to 2 atoms"),
+    "order": ({"offsets": torch.tensor([0, 2, 1, 2]), "copies": 3}, "ascend from 0 to 2 atoms"),
+    "structures": ({"offsets": torch.tensor([0, 1, 2])}, r"offsets has shape \[3\]"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_native_code_cannot_bear_is_refused(what):
+    changes, message = WRONG[what]
+    copies = changes.get("copies", 1)
+    given = {
+        "positions": torch.zeros(2, 3, dtype=torch.float64),
+        "cell": torch.eye(3, dtype=torch.float64).expand(copies, 3, 3),
+        "pbc": torch.zeros(copies, 3, dtype=torch.bool),
+        "offsets": torch.tensor([0, 2]),
+        "cutoff": 3.0,
+    } | {name: value for name, value in changes.items() if name != "copies"}
+    with neighbour_pairs.force("cpu"), pytest.raises(ValueError, match=message):
+        neighbour_pairs(**given)
+
+
+def test_offsets_of_32_bits():
+    x = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=torch.float64)
+    rest = torch.eye(3).expand(2, 3, 3), torch.zeros(2, 3, dtype=torch.bool)
+    with neighbour_pairs.force("cpu"):
+        centre, neighbour, _ = neighbour_pairs(x, *rest, torch.tensor([0, 1, 3], dtype=torch.int32), 2.0)
+    assert (centre.tolist(), neighbour.tolist()) == ([1, 2], [2, 1])

@@ -11,5 +11,8 @@ INFO = 18
 PARTS, PADDING = 19, 256
 """Parts of a thread's memory; each has 8 bytes for every image of the largest structure, and some more."""
 
+LONGEST = 1e100
+"""Å from which on squares of lengths could overflow."""
+
 MOST_IMAGES = 1 << 28
 """Images of one structure that can be numbered."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 
-from atomscape.ops.jit.neighbour_layout import INFO, PARTS, WRAP, WRITE
+from atomscape.ops.jit.neighbour_layout import INFO, LONGEST, PARTS, WRAP, WRITE
 from atomscape.ops.jit.scalar import (
     CHUNK,
     LANES,
@@ -92,7 +92,7 @@ def wrap(atoms, s, start, stop):
         for k in range(3):
             f[p + k] = x[p] * dual[c + k] + x[p + 1] * dual[c + 3 + k] + x[p + 2] * dual[c + 6 + k]
             largest = max(largest, abs(x[p + k]))
-            far |= not abs(f[p + k]) < FARTHEST
+            far |= not (abs(f[p + k]) < FARTHEST and abs(x[p + k]) < LONGEST)
     atoms.images[s] = -1 if far else 0
     if far or start == stop:
         return

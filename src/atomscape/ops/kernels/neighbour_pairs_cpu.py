@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 from functools import cache
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from atomscape.ops.jit.axes import check_axes
 from atomscape.ops.jit.compile import address_of
-from atomscape.ops.jit.neighbour_layout import COUNT, INFO, MOST_IMAGES, PADDING, PARTS, WRAP, WRITE
+from atomscape.ops.jit.neighbour_layout import COUNT, INFO, LONGEST, MOST_IMAGES, PADDING, PARTS, WRAP, WRITE
 from atomscape.ops.jit.team import run as run_on_team
 from atomscape.ops.jit.team import threads_for
 from atomscape.ops.neighbours import dual_vectors
@@ -85,8 +84,8 @@ def _check(offsets: Tensor, atoms: int, cutoff: float) -> None:
         raise ValueError(
             f"offsets run from {bounds[0]} to {bounds[-1]}; they must ascend from 0 to {atoms} atoms"
         )
-    if not 0 <= cutoff < math.inf:
-        raise ValueError(f"cutoff of {cutoff} Å asked for; it must be finite and not negative")
+    if not 0 <= cutoff < LONGEST:
+        raise ValueError(f"cutoff of {cutoff} Å asked for; it must be finite (below 1e100) and not negative")
 
 
 @cache
@@ -120,7 +119,7 @@ def _most(images: Tensor, cutoff: float) -> int:
     if least < 0:
         raise ValueError(
             f"structure {int(images.argmin())} has an atom 10⁹ or more cells from the one at the origin, "
-            "or a position that is not finite; wrap its positions into the cell."
+            "or a position that is not finite (or beyond 1e100 Å); wrap its positions into the cell."
         )
     if most > MOST_IMAGES:
         raise ValueError(
