@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import llvmlite
@@ -70,7 +71,11 @@ def _features() -> dict[str, bool]:
 @cache
 def _machine() -> tuple[str, ...]:
     features = ",".join(sorted(name for name, there in _features().items() if there))
-    return llvm.get_process_triple(), llvm.get_host_cpu_name(), features, llvmlite.__version__
+    try:
+        numba = version("numba")  # it writes the code of scalar kernels
+    except PackageNotFoundError:
+        numba = ""
+    return llvm.get_process_triple(), llvm.get_host_cpu_name(), features, llvmlite.__version__, numba
 
 
 @cache

@@ -6,7 +6,7 @@ the exponent of a number. ln 2 is split into a part with few digits, so that n l
 
 from __future__ import annotations
 
-from math import factorial, log
+from math import factorial, inf, log
 
 from atomscape.ops.jit.lanes import BITS, Program, Value
 
@@ -19,10 +19,11 @@ _LOW = {"float": 1.4286068203094173e-06, "double": 2.8235290563031577e-13}  # ln
 
 
 def exponential(p: Program, x: Value) -> Value:
-    """eˣ of every lane; beyond the range of the precision its smallest and largest normal numbers."""
+    """eˣ of every lane; beyond the range of the precision infinity, and its smallest normal number."""
     digits, bias, terms, (low, high), upper = _FORMATS[p.scalar]
     x = p.select(p.compare("lt", x, low), p.constant(low), x)
-    x = p.select(p.compare("gt", x, high), p.constant(high), x)
+    above = p.compare("gt", x, high)
+    x = p.select(above, p.constant(high), x)
     kind = f"v{p.lanes}{'f32' if p.scalar == 'float' else 'f64'}"
     n = p.call(f"llvm.rint.{kind}", p.vector, x * (1 / log(2)))
     r = p.fma(n, p.constant(-upper), x)
@@ -30,7 +31,7 @@ def exponential(p: Program, x: Value) -> Value:
     total = p.constant(1 / factorial(terms - 1))
     for k in range(terms - 2, -1, -1):
         total = p.fma(total, r, p.constant(1 / factorial(k)))
-    return total * _power_of_two(p, n, digits, bias)
+    return p.select(above, p.constant(inf), total * _power_of_two(p, n, digits, bias))
 
 
 def _power_of_two(p: Program, n: Value, digits: int, bias: int) -> Value:

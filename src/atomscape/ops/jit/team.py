@@ -101,10 +101,10 @@ def _openmp() -> tuple | None:
 def _library() -> tuple | None:
     """``GOMP_parallel``, and addresses of ``omp_get_thread_num`` and ``omp_get_num_threads``, torch's own."""
     for path in _loaded():
-        library = ctypes.CDLL(path)
         try:
+            library = ctypes.CDLL(path)
             start, who, size = library.GOMP_parallel, library.omp_get_thread_num, library.omp_get_num_threads
-        except AttributeError:
+        except (AttributeError, OSError):  # another library of that name, or one replaced meanwhile
             continue
         start.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
         start.restype = None
