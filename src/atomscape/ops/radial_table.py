@@ -1,13 +1,13 @@
 """Radial functions as tables, interpolated by cubic Hermite polynomials: values and slopes at even knots.
 
-Between knots r_k and r_{k+1} = r_k + s, with t = (r − r_k)/s, d = f_{k+1} − f_k and slopes p = s f'_k, q = s f'_{k+1},
+Between knots r_k and r_{k+1} = r_k + s, with t = (r − r_k)/s, d = f_{k+1} − f_k, p = s f'_k and q = s f'_{k+1},
 
     f(r) = f_k + p t + (3d − 2p − q) t² + (p + q − 2d) t³.
 
-f and f' are continuous, and the error is at most s⁴ max|f⁗| / 384. The table keeps the four coefficients of an
-interval as rows that follow one another, as ``radial_convolution`` takes them. They are computed in the
-precision of values and slopes, best float64, and rounded afterwards: differences of neighbouring values would
-cost a float32 slope five digits.
+f and f' are continuous, and the error is at most s⁴ max|f⁗| / 384. The table keeps the four coefficients of
+an interval as rows that follow one another, as ``radial_convolution`` takes them. They are computed in the
+precision of values and slopes, best float64, and rounded afterwards: differences of neighbouring values
+would cost a float32 slope five digits.
 """
 
 from __future__ import annotations
