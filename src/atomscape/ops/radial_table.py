@@ -1,6 +1,6 @@
 """Radial functions as tables, interpolated by cubic Hermite polynomials: values and slopes at even knots.
 
-Between knots r_k and r_{k+1} = r_k + s, with t = (r − r_k)/s, d = f_{k+1} − f_k, p = s f'_k and q = s f'_{k+1},
+Between knots r_k and r_{k+1} = r_k + s, with t = (r − r_k)/s, d = f_{k+1} − f_k, p = s f'_k, q = s f'_{k+1},
 
     f(r) = f_k + p t + (3d − 2p − q) t² + (p + q − 2d) t³.
 
