@@ -118,7 +118,7 @@ def _loaded() -> list[str]:
     if not maps.is_file():
         return []
     paths = {line.split(maxsplit=5)[5] for line in maps.read_text().splitlines() if "libgomp" in line}
-    return sorted(paths, key=lambda path: "torch" not in path)
+    return sorted(paths, key=lambda path: (not path.startswith(str(Path(torch.__file__).parent)), path))
 
 
 @cache
