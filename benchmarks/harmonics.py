@@ -54,8 +54,8 @@ PEERS: dict[str, tuple[str, Callable[[int], Function], Function, float]] = {
 def run(quick: bool, only: str = "", threads: Sequence[int] = (1, 2)) -> Iterator[Row]:
     """Rows for every degree, precision, pass and number of threads."""
     points = 2_000 if quick else 100_000
-    # Most threads first: sphericart keeps scratch memory for as many threads as its first call had, and writes
-    # beyond it when later calls have more (seen with 2.0.4: glibc finds the heap corrupted).
+    # Most threads first: sphericart keeps scratch memory for as many threads as its first call had, and
+    # writes beyond it when later calls have more (seen with 2.0.4: glibc finds the heap corrupted).
     for count in sorted(threads, reverse=True):
         machine = Limits(count, rounds=1 if quick else 5)
         yield machine.row(QUESTION)
