@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 from rich.progress import (
@@ -21,10 +20,9 @@ from rich.progress import (
 from atomscape.data.card import Card
 from atomscape.data.download import Progress as Callback
 from atomscape.data.download import fetch
-from atomscape.data.load import KIND, cache_folder, download_folder, find_folder, load_source
-from atomscape.data.source import Source
+from atomscape.data.load import cache_folder, download_folder, find_folder, folders_of, load_source
+from atomscape.data.named import find_source, source_names
 from atomscape.data.store import Store
-from atomscape.find import available, find
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class Entry:
 def catalogue() -> list[Entry]:
     """Return all named datasets, sorted by name; nothing is downloaded or converted."""
     entries = []
-    for name in available(KIND):
-        source = cast(Source, find(KIND, name))
+    for name in source_names():
+        source = find_source(name)
         folder = find_folder(source)
         state = "embedded" if source.card.embedded else "here" if folder else "to download"
         entries.append(Entry(name, source.card, state, folder))
@@ -67,9 +65,9 @@ def get(name: str, console: Console | None = None) -> Store:
     DownloadError, ChecksumError
         A file could not be downloaded, or is not the one it should be.
     """
-    source = cast(Source, find(KIND, name))
+    source = find_source(name)
     if find_folder(source) is None:
-        folder, ledger = download_folder(source.card.name), cache_folder() / "checksums.json"
+        folder, ledger = download_folder(folders_of(source)[0]), cache_folder() / "checksums.json"
         for file, record in source.card.files.items():
             with _bar(f"{name}/{file}", console) as progress:
                 fetch(record, folder / file, ledger, progress=progress)

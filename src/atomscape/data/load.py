@@ -11,20 +11,18 @@ import os
 import re
 from collections.abc import Callable
 from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 from atomscape import __version__, units
 from atomscape.atoms import ase, columns, labels, stresses
 from atomscape.data.card import Card, records
 from atomscape.data.files import Frames, Reading, labels_of, read_files, structure_files
+from atomscape.data.named import find_source, is_source_name, source_names
 from atomscape.data.shards import sha256
 from atomscape.data.source import Source
 from atomscape.data.store import Store, is_store, write_store
-from atomscape.find import available, find, suggest
+from atomscape.find import suggest
 
-KIND = "data.sources"
 BESIDE = (Path(units.__file__), *sorted(Path(__file__).parent.glob("*.py")))
 READERS = tuple(Path(str(module.__file__)) for module in (ase, columns, labels, stresses))
 """Code that decides what is read: a store is converted anew when it changes."""
@@ -69,11 +67,11 @@ def load(what: str | Path, reading: Reading | None = None) -> Store:
     path = Path(what).expanduser()
     if is_store(path):
         return Store.open(path)
-    names = available(KIND)
-    if str(what) in names or _is_module(str(what)):
+    if is_source_name(str(what)):
         return load_source(str(what))
     if path.exists():
         return load_files(path, reading or Reading())
+    names = source_names()
     raise LookupError(
         f"no dataset {str(what)!r}{suggest(str(what), names)} It is neither a file or folder nor one of "
         f"{', '.join(names)}."
@@ -82,10 +80,12 @@ def load(what: str | Path, reading: Reading | None = None) -> Store:
 
 def load_source(name: str) -> Store:
     """Store of a named source, from its embedded folder, ``$ATOMSCAPE_DATA`` or the download folder."""
-    source = cast(Source, find(KIND, name))
+    source = find_source(name)
     folder = source_folder(source)
     inputs = source.inputs(folder)
-    target = _converted(source.card.name, inputs, _text(*BESIDE, Path(str(source.__file__))))
+    target = _converted(
+        source.card.name.replace(":", "-"), inputs, _text(*BESIDE, Path(str(source.__file__)))
+    )
 
     def write() -> Store:
         read_from = ", ".join(f"{p.name} (sha256 {sha256(p)})" for p in inputs)
@@ -93,6 +93,11 @@ def load_source(name: str) -> Store:
         return write_store(target, source.read(folder), card, source.splits(folder))
 
     return once(target, write)
+
+
+def folders_of(source: Source) -> tuple[str, ...]:
+    """Names of the folders in which the files of a source may lie; the first is for downloads."""
+    return source.card.folders or (source.card.name.partition(":")[0],)
 
 
 def source_folder(source: Source) -> Path:
@@ -166,22 +171,12 @@ def key_of(paths: list[Path], options: str = "") -> str:
     return digest.hexdigest()[:16]
 
 
-def _is_module(name: str) -> bool:
-    """Whether a name is the dotted path of a module, as that of a source in another package."""
-    if "." not in name or not all(part.isidentifier() for part in name.split(".")):
-        return False
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
-
-
 def _places(source: Source) -> list[Path]:
     if source.card.embedded:
         return [Path(str(resources.files("atomscape.data").joinpath(source.card.embedded)))]
     root = os.environ.get("ATOMSCAPE_DATA")
-    name = source.card.name
-    return [*([Path(root) / name] if root else []), download_folder(name)]
+    folders = folders_of(source)
+    return [*([Path(root) / f for f in folders] if root else []), *map(download_folder, folders)]
 
 
 def _converted(name: str, inputs: list[Path], code: str) -> Path:

@@ -1,8 +1,13 @@
-"""What a module in ``data/sources/`` offers. Adding a dataset is adding one such file."""
+"""What a module in ``data/sources/`` offers. Adding a dataset is adding one such file.
+
+A module is a dataset, or a collection of several (molecules of one study, tensors of one paper): then it has
+``parts``, and each is asked for as ``collection:part``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -17,11 +22,16 @@ class Source(Protocol):
     """A named dataset.
 
     ``card`` states everything that does not depend on the copy read. The three functions take the folder in
-    which the files lie: ``$ATOMSCAPE_DATA/<name>``, the download folder, or the embedded one.
+    which the files lie: one of ``card.folders`` below ``$ATOMSCAPE_DATA`` or the download folder, or the
+    embedded one. ``__file__`` is where the reader's code stands: a store is made anew when it changes.
     """
 
     card: Card
-    __file__: str | None
+
+    @property
+    def __file__(self) -> str | None:
+        """Where the reader's code stands."""
+        ...
 
     def inputs(self, folder: Path) -> list[Path]:
         """Files that ``read`` will use, the best layout present; empty where there is none."""
@@ -34,6 +44,31 @@ class Source(Protocol):
     def splits(self, folder: Path) -> Mapping[str, np.ndarray]:
         """Splits fixed by the publisher, as structure numbers in the order of ``read``; may be empty."""
         ...
+
+
+def no_splits(folder: Path) -> Mapping[str, np.ndarray]:
+    """The publisher fixed none."""
+    return {}
+
+
+@dataclass(eq=False)
+class Part:
+    """One dataset of a collection: a ``Source`` given as values. ``file`` is the ``__file__`` of its module.
+
+    A collection's module offers ``parts: Mapping[str, Part]``; the card of ``parts["x"]`` in the module ``y``
+    is named ``"y:x"``.
+    """
+
+    card: Card
+    inputs: Callable[[Path], list[Path]]
+    read: Callable[[Path], Iterator[Structures]]
+    file: str
+    splits: Callable[[Path], Mapping[str, np.ndarray]] = no_splits
+
+    @property
+    def __file__(self) -> str:
+        """Where the reader's code stands."""
+        return self.file
 
 
 def first_layout(folder: Path, *layouts: Sequence[str]) -> list[Path]:
