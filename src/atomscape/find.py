@@ -16,7 +16,7 @@ from importlib import import_module, resources
 from importlib.metadata import entry_points
 from types import ModuleType
 
-KINDS = ("encoders", "heads", "data.sources", "ops.kernels")
+KINDS = ("encoders", "heads", "data.sources", "data.formats", "data.checks", "representations", "ops.kernels")
 
 
 def available(kind: str) -> list[str]:

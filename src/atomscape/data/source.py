@@ -33,15 +33,15 @@ class Source(Protocol):
         """Where the reader's code stands."""
         ...
 
-    def inputs(self, folder: Path) -> list[Path]:
+    def inputs(self, folder: Path, /) -> list[Path]:
         """Files that ``read`` will use, the best layout present; empty where there is none."""
         ...
 
-    def read(self, folder: Path) -> Iterator[Structures]:
+    def read(self, folder: Path, /) -> Iterator[Structures]:
         """Structures in batches, units of the house, ids of the source."""
         ...
 
-    def splits(self, folder: Path) -> Mapping[str, np.ndarray]:
+    def splits(self, folder: Path, /) -> Mapping[str, np.ndarray]:
         """Splits fixed by the publisher, as structure numbers in the order of ``read``; may be empty."""
         ...
 

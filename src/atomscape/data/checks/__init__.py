@@ -1,0 +1,1 @@
+"""Checks of the audit: one file is one check."""
