@@ -21,6 +21,7 @@ from atomscape.data.atomic import atomic_folder
 from atomscape.data.card import Card
 from atomscape.data.gather import Part, gather
 from atomscape.data.record import CARD, SPLITS, StoreRecord, check_size, fingerprint_of, read_record
+from atomscape.data.shard_files import Progress
 from atomscape.data.shards import BrokenStore, Shard, map_shard, sha256
 from atomscape.data.write import write_files
 from atomscape.find import suggest
@@ -37,8 +38,11 @@ def write_store(
     *,
     overwrite: bool = False,
     shard_atoms: int = 4_000_000,
+    progress: Progress | None = None,
 ) -> Store:
     """Write structures to a new store and open it. Batches are streamed; a shard is held in memory at a time.
+
+    ``progress`` is called with the number of structures that have just been taken in.
 
     Raises
     ------
@@ -51,7 +55,7 @@ def write_store(
     """
     folder = Path(folder)
     with atomic_folder(folder, overwrite) as hidden:
-        write_files(hidden, batches, card, splits, shard_atoms)
+        write_files(hidden, batches, card, splits, shard_atoms, progress)
     return Store.open(folder)
 
 

@@ -1,22 +1,21 @@
-"""Write the files of a store: shards of bounded size, the fixed splits, the card."""
+"""Write the files of a store: the shards, the fixed splits, and last the card."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from ase.data import chemical_symbols
 
-from atomscape.atoms.properties import Property, free_property, property_named
+from atomscape.atoms.properties import Property, property_named
 from atomscape.atoms.structures import Structures
-from atomscape.atoms.validate import check
-from atomscape.data.card import Card, records
-from atomscape.data.record import CARD, FORMAT, SPLITS, ShardRecord, StoreRecord, fingerprint_of
-from atomscape.data.shards import as_floating, sha256, write_shard
+from atomscape.data.card import Card
+from atomscape.data.contents import Contents
+from atomscape.data.record import CARD, SPLITS, StoreRecord
+from atomscape.data.shard_files import Progress, write_shards
+from atomscape.data.shards import sha256
 
 
 def write_files(
@@ -25,6 +24,7 @@ def write_files(
     card: Card,
     splits: Mapping[str, np.ndarray] | None,
     shard_atoms: int,
+    progress: Progress | None = None,
 ) -> None:
     """Fill an empty folder with the shards, ``splits.json`` and, last, ``card.json``.
 
@@ -34,118 +34,64 @@ def write_files(
         There are no structures, some are ill-formed, a label has the wrong shape, or a split names rows
         that do not exist.
     """
-    properties = {p.name: p.property() for p in card.properties}
-    _check_units(properties, card.name)
-    shards = _Shards(folder, card.name, properties)
-    for structures in _regrouped(batches, shard_atoms):
-        shards.add(structures)
-    if not shards.records:
+    properties = properties_of(card)
+    finish_files(
+        folder,
+        card,
+        write_shards(folder, batches, properties, card.name, shard_atoms, progress=progress),
+        splits,
+    )
+
+
+def finish_files(
+    folder: Path, card: Card, contents: Contents, splits: Mapping[str, np.ndarray] | None
+) -> None:
+    """Write ``splits.json`` and the card of a new store whose shards are in the folder.
+
+    Raises
+    ------
+    ValueError
+        There are no structures, or a split names rows that do not exist.
+    """
+    if not contents.shards:
         raise ValueError(f"{card.name}: nothing to write, the reader gave no structures")
-    n = shards.n_structures
+    n = contents.n_structures
     splits = {name: _checked_split(name, rows, n) for name, rows in (splits or {}).items()}
-    card = card.with_counts(
-        properties=records(*(p for name, p in shards.properties.items() if name in shards.dtypes)),
-        n_structures=n,
-        n_atoms=sum(s.atoms for s in shards.records),
-        elements=tuple(chemical_symbols[z] for z in sorted(shards.elements)),
-        splits={name: len(rows) for name, rows in splits.items()},
-    )
-    record = StoreRecord(
-        format=FORMAT,
-        fingerprint=fingerprint_of(shards.records),
-        card=card,
-        shards=tuple(shards.records),
-        dtypes=shards.dtypes,
-        splits_sha256=_write_splits(folder / SPLITS, card.name, splits) if splits else "",
-    )
+    sizes = {name: len(rows) for name, rows in splits.items()}
+    checksum = _write_splits(folder / SPLITS, card.name, splits) if splits else ""
+    order = {p.name: p.property() for p in card.properties}
+    ordered = Contents(properties=order).joined(contents, card.name)
+    write_record(folder, ordered.record(card, sizes, checksum))
+
+
+def write_record(folder: Path, record: StoreRecord) -> None:
+    """Put a card in place of the one that is there, in one step: a reader sees the old or the new."""
+    hidden = folder / f".{CARD}.part"
     text = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (folder / CARD).write_text(text + "\n")
+    with hidden.open("w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    hidden.replace(folder / CARD)
 
 
-@dataclass(eq=False)
-class _Shards:
-    """Shards written so far and what was met in them."""
+def properties_of(card: Card) -> dict[str, Property]:
+    """Properties that a card states.
 
-    folder: Path
-    name: str
-    properties: dict[str, Property]
-    records: list[ShardRecord] = field(default_factory=list)
-    dtypes: dict[str, str] = field(default_factory=dict)
-    elements: set[int] = field(default_factory=set)
-
-    @property
-    def n_structures(self) -> int:
-        return sum(s.structures for s in self.records)
-
-    def add(self, structures: Structures) -> None:
-        start = self.n_structures
-        check(structures, f"{self.name}, counted from structure {start}" if start else self.name)
-        for name, values in structures.labels.items():
-            prop = self.properties.setdefault(name, _property_of(name, values, structures))
-            _check_label(prop, values, structures, self.name)
-            dtype = as_floating(values[:0]).numpy().dtype
-            self.dtypes[name] = str(np.result_type(self.dtypes.get(name, "float32"), dtype))
-        path = self.folder / f"shard-{len(self.records):05d}.arrow"
-        write_shard(path, _named(structures, start), self.properties)
-        record = ShardRecord(
-            file=path.name,
-            structures=len(structures),
-            atoms=structures.n_atoms,
-            size=path.stat().st_size,
-            sha256=sha256(path),
-        )
-        self.records.append(record)
-        self.elements.update(structures.numbers.unique().tolist())
-
-
-def _regrouped(batches: Iterable[Structures], shard_atoms: int) -> Iterator[Structures]:
-    """Join incoming batches until a shard is full; one batch is never cut."""
-    waiting: list[Structures] = []
-    atoms = 0
-    for batch in batches:
-        if not len(batch):
-            continue
-        if waiting and atoms + batch.n_atoms > shard_atoms:
-            yield Structures.concatenate(waiting)
-            waiting, atoms = [], 0
-        waiting.append(batch.to("cpu"))
-        atoms += batch.n_atoms
-    if waiting:
-        yield Structures.concatenate(waiting)
-
-
-def _named(structures: Structures, start: int) -> Structures:
-    """Give structures without a name their row number as id."""
-    ids = structures.ids or ("",) * len(structures)
-    return replace(structures, ids=tuple(i or str(start + k) for k, i in enumerate(ids)))
-
-
-def _property_of(name: str, values: torch.Tensor, structures: Structures) -> Property:
-    known = property_named(name)
-    if known is not None:
-        return known
-    free = free_property(name, "atom" if structures.runs_over_atoms(name) else "structure")
-    return replace(free, shape=tuple(values.shape[1:]))
-
-
-def _check_units(properties: Mapping[str, Property], name: str) -> None:
+    Raises
+    ------
+    ValueError
+        One has another unit than the vocabulary's.
+    """
+    properties = {p.name: p.property() for p in card.properties}
     for prop in properties.values():
         known = property_named(prop.name)
         if known is not None and known.unit != prop.unit:
             raise ValueError(
-                f"{name}: the card gives {prop.name!r} in {prop.unit!r}; the vocabulary keeps it in "
+                f"{card.name}: the card gives {prop.name!r} in {prop.unit!r}; the vocabulary keeps it in "
                 f"{known.unit!r}. Convert it in the reader, or give it another name"
             )
-
-
-def _check_label(prop: Property, values: torch.Tensor, structures: Structures, name: str) -> None:
-    expected = (structures.n_atoms if prop.per == "atom" else len(structures), *prop.shape)
-    if tuple(values.shape) != expected:
-        raise ValueError(
-            f"{name}: label {prop.name!r} ({prop.per}, one value has shape {prop.shape}) has shape "
-            f"{tuple(values.shape)} for {len(structures)} structures of {structures.n_atoms} atoms; "
-            f"expected {expected}"
-        )
+    return properties
 
 
 def _checked_split(name: str, rows, n: int) -> np.ndarray:
