@@ -70,6 +70,18 @@ def read_record(folder: Path) -> StoreRecord:
     return record
 
 
+CardSeen = tuple[int, int, int]
+
+
+def card_seen(folder: Path) -> CardSeen:
+    """What tells the card of a folder from any that was there before: node, size and time."""
+    try:
+        status = (folder / CARD).stat()
+    except FileNotFoundError:
+        return 0, 0, 0
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def check_size(path: Path, record: ShardRecord) -> None:
     """Compare the size of a shard's file with its record.
 

@@ -8,7 +8,7 @@ the page cache into the batch; shards that are not asked for are not read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,10 +17,19 @@ import torch
 
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Index, Structures, chosen_rows
-from atomscape.data.atomic import atomic_folder
+from atomscape.data.atomic import atomic_folder, restore
 from atomscape.data.card import Card
 from atomscape.data.gather import Part, gather
-from atomscape.data.record import CARD, SPLITS, StoreRecord, check_size, fingerprint_of, read_record
+from atomscape.data.record import (
+    CARD,
+    SPLITS,
+    CardSeen,
+    StoreRecord,
+    card_seen,
+    check_size,
+    fingerprint_of,
+    read_record,
+)
 from atomscape.data.shard_files import Progress
 from atomscape.data.shards import BrokenStore, Shard, map_shard, sha256
 from atomscape.data.write import write_files
@@ -60,15 +69,17 @@ def write_store(
 
 
 def is_store(folder: Path) -> bool:
-    """Whether a folder holds a store."""
+    """Whether a folder holds a store. One that a killed writer put aside is put back first."""
+    if not folder.exists():
+        restore(folder)
     return (folder / CARD).is_file()
 
 
 class Store:
     """Random access to the structures of a dataset. Open one with ``Store.open``."""
 
-    def __init__(self, folder: Path, record: StoreRecord):
-        self.folder, self.record = folder, record
+    def __init__(self, folder: Path, record: StoreRecord, card: CardSeen):
+        self.folder, self.record, self._card = folder, record, card
         self.card = record.card
         self.fingerprint = record.fingerprint
         self.properties: dict[str, Property] = {p.name: p.property() for p in record.card.properties}
@@ -86,7 +97,11 @@ class Store:
         BrokenStore
             The card is unreadable, or a shard is missing or has the wrong size.
         """
-        return Store(Path(folder), read_record(Path(folder)))
+        folder = Path(folder)
+        if not folder.exists():
+            restore(folder)
+        seen = card_seen(folder)
+        return Store(folder, read_record(folder), seen)
 
     def __len__(self) -> int:
         """Return the number of structures."""
@@ -208,8 +223,8 @@ class Store:
             )
         return np.array([self._row_of[i] for i in ids], dtype=np.int64)
 
-    def verify(self) -> None:
-        """Read every file and compare its checksum with the card.
+    def verify(self, progress: Callable[[int], None] | None = None) -> None:
+        """Read every file and compare its checksum with the card; ``progress`` gets the bytes read.
 
         Raises
         ------
@@ -223,17 +238,35 @@ class Store:
                 raise BrokenStore(
                     f"{path} was altered: sha256 {found}, the card says {shard.sha256}; write the store anew"
                 )
+            if progress is not None:
+                progress(shard.size)
         if fingerprint_of(self.record.shards) != self.fingerprint:
             raise BrokenStore(f"the fingerprint in {self.folder / CARD} does not fit its list of shards")
-        Store(self.folder, self.record).splits  # noqa: B018  reads the file and compares its checksum
+        Store(self.folder, self.record, self._card).splits  # noqa: B018  reads the file and compares its checksum
 
     def shard(self, k: int) -> Shard:
-        """Shard number k, mapped at first use."""
+        """Shard number k, mapped at first use.
+
+        Raises
+        ------
+        BrokenStore
+            It is missing, has another size, or another store has been put in the place of the one opened.
+        """
         if k not in self._shards:
             record = self.record.shards[k]
+            self._refuse_replaced(k)
             check_size(self.folder / record.file, record)
-            self._shards[k] = map_shard(self.folder / record.file, self.properties)
+            shard = map_shard(self.folder / record.file, self.properties)
+            self._refuse_replaced(k)
+            self._shards[k] = shard
         return self._shards[k]
+
+    def _refuse_replaced(self, k: int) -> None:
+        """Shards stay when a store is appended to; another store in its place has shards of its own."""
+        if card_seen(self.folder) != self._card:
+            shards = read_record(self.folder).shards
+            if shards[k : k + 1] != self.record.shards[k : k + 1]:
+                raise BrokenStore(f"{self.folder} was replaced since it was opened; open it again")
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

@@ -66,13 +66,18 @@ def finish_files(
 
 def write_record(folder: Path, record: StoreRecord) -> None:
     """Put a card in place of the one that is there, in one step: a reader sees the old or the new."""
-    hidden = folder / f".{CARD}.part"
+    hidden = hidden_card(folder)
     text = json.dumps(record.model_dump(mode="json"), indent=1, ensure_ascii=False)
     with hidden.open("w", encoding="utf-8") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
     hidden.replace(folder / CARD)
+
+
+def hidden_card(folder: Path) -> Path:
+    """Where a card stands before it replaces the one that is there."""
+    return folder / f".{CARD}.part"
 
 
 def properties_of(card: Card) -> dict[str, Property]:
