@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import resource
+import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
+from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from atomscape.data.card import FileRecord
-from atomscape.data.download import ChecksumError, DownloadError, fetch
+from atomscape.data.download import ChecksumError, fetch
+from atomscape.data.online import DownloadError, Offline
 
 BODY = bytes(range(256)) * 2000
 MD5, SHA256 = hashlib.md5(BODY).hexdigest(), hashlib.sha256(BODY).hexdigest()
@@ -26,7 +35,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.body, self.tag, self.ranges, self.length = BODY, '"v1"', True, True
-        self.plan: list[str | int] = []
+        self.plan: list[str | int | tuple[int, dict[str, str]]] = []
         self.requests: list[dict[str, str]] = []
         self.released = threading.Event()
 
@@ -46,9 +55,12 @@ class Handler(BaseHTTPRequestHandler):
         assert isinstance(server, Server)
         server.requests.append(dict(self.headers))
         do = server.plan.pop(0) if server.plan else ""
-        if isinstance(do, int):
-            self.send_response(do)
+        if isinstance(do, int | tuple):
+            status, headers = do if isinstance(do, tuple) else (do, {})
+            self.send_response(status)
             self.send_header("Content-Length", "0")
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             return
         start, wanted = 0, self.headers.get("Range")
@@ -95,10 +107,10 @@ def download(server, tmp_path):
     """``download(...)`` fetches from the server without pauses, and keeps the pauses it would have made."""
     pauses: list[float] = []
 
-    def get(name: str = "file.bin", retries: int = 3, progress=None, timeout: float = 5.0, **stated) -> Path:
+    def get(name: str = "file.bin", retries=3, progress=None, timeout=5.0, offline=False, **stated) -> Path:
         record = FileRecord(url=server.url, **stated)
         return fetch(
-            record, tmp_path / "d" / name, tmp_path / "ledger.json",
+            record, tmp_path / "d" / name, tmp_path / "ledger.json", offline=offline,
             retries=retries, timeout=timeout, pause=pauses.append, progress=progress,
         )  # fmt: skip
 
@@ -257,3 +269,124 @@ def test_unwritable_place(server, tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot write"):
         fetch(FileRecord(url=server.url), tmp_path / "file" / "x", tmp_path / "ledger.json")
+
+
+def test_the_pause_that_the_server_asks_for_is_made(server, download) -> None:
+    server.plan = [(429, {"Retry-After": "7"}), "half", (503, {"Retry-After": "0"})]
+    assert download().read_bytes() == BODY
+    assert download.pauses == [7.0, 1.0, 1.0]
+
+
+def test_a_server_that_asks_for_a_long_pause_is_left_alone(server, download) -> None:
+    server.plan = [(429, {"Retry-After": "7200"})]
+    with pytest.raises(DownloadError, match="429 Too Many Requests; it asks for a pause of 120 minutes"):
+        download()
+    assert download.pauses == []
+
+
+def test_redirects_are_followed_and_resumed(server, download) -> None:
+    there = {"Location": "/elsewhere/file.bin"}
+    server.plan = [(302, there), "half", (307, there)]
+    assert download().read_bytes() == BODY
+    assert [r.get("Range") for r in server.requests] == [None, None, "bytes=256000-", "bytes=256000-"]
+
+
+def test_offline_says_what_is_missing(server, download, monkeypatch) -> None:
+    with pytest.raises(Offline, match=rf"file.bin is missing and the network .* it is {server.url}"):
+        download(offline=True)
+    monkeypatch.setenv("ATOMSCAPE_OFFLINE", "1")
+    with pytest.raises(Offline):
+        download()
+    assert server.requests == []
+    monkeypatch.setenv("ATOMSCAPE_OFFLINE", "0")
+    download()
+    assert download(offline=True).read_bytes() == BODY, "what is here is used"
+
+
+def test_a_disk_without_room_for_the_whole_file_is_noticed_first(server, download, monkeypatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage(10**6, 10**6 - 1000, 1000))
+        with pytest.raises(OSError, match=r"no room for .*file.bin: .* after 0 of 512,000 bytes; make room"):
+            download()
+    assert len(server.requests) == 1
+    assert download().read_bytes() == BODY
+
+
+def test_a_disk_that_fills_up_keeps_what_came(server, download) -> None:
+    """A limit on the size of files stands for the full disk; the rest follows once there is room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"no room for .*file.bin.* after 300,000 of 512,000 bytes") as full:
+            download()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert full.value.errno == errno.EFBIG
+    assert download().read_bytes() == BODY
+    assert server.requests[-1]["Range"] == "bytes=300000-"
+
+
+def test_threads_that_want_the_same_file_download_it_once(server, download) -> None:
+    server.plan = ["half"]
+    threads = [threading.Thread(target=download) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert left_in(download.part) == ["file.bin"]
+    assert (download.part.parent / "file.bin").read_bytes() == BODY
+    assert [r.get("Range") for r in server.requests] == [None, "bytes=256000-"]
+
+
+DOWNLOADER = """
+import sys
+from pathlib import Path
+from atomscape.data.card import FileRecord
+from atomscape.data.download import fetch
+fetch(FileRecord(url=sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), timeout=30)
+"""
+
+
+def test_a_process_that_is_killed_leaves_the_rest_to_the_one_that_waits(server, tmp_path) -> None:
+    server.plan = ["stall"]
+    part = tmp_path / "file.bin.part"
+    command = [sys.executable, "-c", DOWNLOADER, server.url, tmp_path / "file.bin", tmp_path / "ledger.json"]
+    processes = [subprocess.Popen(command) for _ in range(2)]
+    wait_until(lambda: part.is_file() and part.stat().st_size == len(BODY) // 2)
+    owner = next(p for p in processes if str(part) in open_files(p.pid, writing=True))
+    other = processes[1 - processes.index(owner)]
+    wait_until(lambda: str(part) in open_files(other.pid))
+    assert len(server.requests) == 1, "the second waits"
+    owner.send_signal(signal.SIGKILL)
+    assert owner.wait() == -signal.SIGKILL
+    assert other.wait(timeout=30) == 0
+    assert (tmp_path / "file.bin").read_bytes() == BODY
+    assert server.requests[1]["Range"] == f"bytes={len(BODY) // 2}-"
+
+
+def open_files(pid: int, writing: bool = False) -> list[str]:
+    """Files that a process has open; with ``writing`` those that it has opened twice (lock and content)."""
+    paths = [str(p.readlink()) for p in Path(f"/proc/{pid}/fd").iterdir() if p.is_symlink()]
+    return [p for p in paths if not writing or paths.count(p) > 1]
+
+
+def wait_until(true, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_the_ledger_loses_no_entry_to_a_parallel_download(server, tmp_path) -> None:
+    def get(k: int) -> None:
+        record = FileRecord(url=f"{server.url}?{k}")
+        fetch(record, tmp_path / f"{k}.bin", tmp_path / "ledger.json")
+
+    threads = [threading.Thread(target=get, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    known = json.loads((tmp_path / "ledger.json").read_text())
+    assert set(known) == {f"{server.url}?{k}" for k in range(8)}

@@ -2,35 +2,34 @@
 
 Bytes go to ``NAME.part``; the final name appears when size and checksums are right. Where the publisher
 states size or checksum they are compared. In any case the first successful download of an address is
-recorded, and every later one must give the same bytes.
+recorded, and every later one must give the same bytes. Of several processes that want the same file one
+downloads it and the others wait.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import shutil
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPResponse
 from pathlib import Path
 
-from atomscape import __version__
 from atomscape.data.card import FileRecord
+from atomscape.data.lock import owned
+from atomscape.data.online import AGENT, EndedEarly, Offline, is_offline, open_url, persist
 from atomscape.data.shards import sha256
 
 CHUNK = 1 << 18
-AGENT = f"atomscape/{__version__} (python urllib)"
-FINAL = (400, 401, 403, 404, 410, 451)
-"""Answers after which asking again does not help."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Progress = Callable[[int, int | None], None]
-
-
-class DownloadError(OSError):
-    """A file could not be downloaded; what was received so far is kept and continued next time."""
 
 
 class ChecksumError(OSError):
@@ -43,6 +42,7 @@ def fetch(
     ledger: Path,
     *,
     progress: Progress | None = None,
+    offline: bool = False,
     retries: int = 5,
     timeout: float = 30.0,
     pause: Callable[[float], None] = time.sleep,
@@ -59,37 +59,40 @@ def fetch(
         JSON file in which first downloads are recorded (address → size, sha256, date).
     progress
         Called with the bytes received and the total (None if unknown).
+    offline
+        Use what is there and ask nobody.
     retries
-        Attempts in a row that may bring nothing new, with pauses of 1, 2, 4, … seconds between them.
+        Attempts in a row that may bring nothing new, with pauses of 1, 2, 4, … seconds between them, or
+        longer ones where the server asks for them.
 
     Raises
     ------
+    Offline
+        The file is not there, and the network is not to be used.
     DownloadError
         The server refuses, cannot be reached, or never sends the whole file.
     ChecksumError
         Size or checksum differ from those stated or recorded; a wrong download is removed.
     OSError
-        The place cannot be written.
+        The place cannot be written, or has no room for the file.
     """
-    if target.is_file():
-        verify(target, record, ledger)
-        return target
     part = target.with_name(target.name + ".part")
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-    except OSError as error:
-        raise OSError(
-            error.errno, f"cannot write {target}: {error.strerror}; choose another place"
-        ) from error
-    _receive_all(record, target, part, progress, retries, timeout, pause)
-    try:
-        verify(part, record, ledger)
-    except ChecksumError:
-        _drop(part)
-        raise
-    os.replace(part, target)
-    _drop(part)
+    if not target.is_file():
+        if is_offline(offline):
+            raise Offline(f"{target} is missing and the network is not to be used; it is {record.url}")
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.touch()
+        except OSError as error:
+            raise OSError(
+                error.errno, f"cannot write {target}: {error.strerror}; choose another place"
+            ) from error
+        with owned(part, lambda: progress(_size(part), record.size) if progress else None):
+            if not target.is_file():
+                _download(record, target, part, ledger, progress, retries, timeout, pause)
+                return target
+            _drop(part)
+    verify(target, record, ledger)
     return target
 
 
@@ -112,12 +115,8 @@ def verify(path: Path, record: FileRecord, ledger: Path) -> None:
             raise ChecksumError(
                 f"{path} from {record.url}: {what} is {value_found}, expected {value}{source}"
             )
-    known = json.loads(ledger.read_text()) if ledger.is_file() else {}
-    first = known.get(record.url)
-    if first is None:
-        known[record.url] = {**found, "date": datetime.now(UTC).isoformat(timespec="seconds")}
-        _write(ledger, known)
-    elif first["sha256"] != found["sha256"]:
+    first = _first_download(ledger, record.url, found)
+    if first["sha256"] != found["sha256"]:
         raise ChecksumError(
             f"{path} from {record.url}: sha256 is {found['sha256']}, but the first download "
             f"({first['date']}) had {first['sha256']}; if the publisher changed the file on purpose, "
@@ -125,78 +124,106 @@ def verify(path: Path, record: FileRecord, ledger: Path) -> None:
         )
 
 
-def _receive_all(
-    record: FileRecord, target: Path, part: Path, progress, retries: int, timeout: float, pause
+def _first_download(ledger: Path, url: str, found: dict) -> dict:
+    """What the ledger says of an address; where it says nothing, ``found`` is entered."""
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with owned(ledger):
+        known = json.loads(ledger.read_text() or "{}")
+        if url not in known:
+            known[url] = {**found, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+            temporary = ledger.with_name(f"{ledger.name}.{os.getpid()}.part")
+            temporary.write_text(json.dumps(known, indent=1) + "\n")
+            os.replace(temporary, ledger)
+        return known[url]
+
+
+def _download(
+    record: FileRecord, target: Path, part: Path, ledger: Path, progress, retries: int, timeout: float, pause
 ) -> None:
-    """Ask until the part is complete; attempts that bring nothing new are counted."""
-    best, failures = part.stat().st_size, 0
-    while True:
-        try:
-            if _receive(record, part, progress, timeout):
-                return
-            problem = f"the connection ended after {part.stat().st_size} bytes"
-        except urllib.error.HTTPError as error:
-            error.close()
-            problem = f"the server answers {error.code} {error.reason}"
-            if error.code in FINAL or error.code < 300:
-                raise DownloadError(
-                    f"{record.url}: {problem}; if the address works in a browser, save the file as {target}"
-                ) from error
-        except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
-            problem = f"{type(error).__name__}: {getattr(error, 'reason', error)}"
-        size = part.stat().st_size
-        failures, best = (0, size) if size > best else (failures + 1, best)
-        if failures >= retries:
-            raise DownloadError(
-                f"{record.url}: {problem}; gave up after {retries} attempts, call again to continue"
-            )
-        pause(2.0 ** max(failures - 1, 0))
+    """Receive, verify and publish a file of which this process owns the part."""
+    best = part.stat().st_size
+
+    def gained() -> bool:
+        nonlocal best
+        before, best = best, max(best, _size(part))
+        return best > before
+
+    persist(
+        record.url,
+        lambda: _receive(record, part, progress, timeout),
+        gained=gained,
+        retries=retries,
+        pause=pause,
+        on_refusal=f"; if the address works in a browser, save the file as {target}",
+    )
+    try:
+        verify(part, record, ledger)
+    except ChecksumError:
+        _drop(part)
+        raise
+    os.replace(part, target)
+    _drop(part)
 
 
-def _receive(record: FileRecord, part: Path, progress: Progress | None, timeout: float) -> bool:
-    """Append what the server sends; True when the file is complete as far as the server says."""
+def _receive(record: FileRecord, part: Path, progress: Progress | None, timeout: float) -> None:
+    """Append what the server sends; returns when the file is complete as far as the server says."""
     offset = part.stat().st_size
     headers = {"User-Agent": AGENT, "Accept-Encoding": "identity"}
     tag = _tag_path(part).read_text() if _tag_path(part).is_file() else ""
     if offset and (tag or record.md5 or record.sha256):
         headers |= {"Range": f"bytes={offset}-", **({"If-Range": tag} if tag else {})}
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(record.url, headers=headers), timeout=timeout)
+        answer = open_url(urllib.request.Request(record.url, headers=headers), timeout)
     except urllib.error.HTTPError as error:
         if error.code != 416:
             raise
         error.close()
-        complete = (error.headers.get("Content-Range") or "").endswith(f"/{offset}")
-        if not complete:
-            _drop(part)
-            part.touch()
-        return complete
+        if (error.headers.get("Content-Range") or "").endswith(f"/{offset}"):
+            return
+        part.write_bytes(b"")
+        _tag_path(part).unlink(missing_ok=True)
+        raise EndedEarly(f"the server has fewer than the {offset} bytes received before") from None
     with answer:
         if answer.status not in (200, 206):
-            raise urllib.error.HTTPError(record.url, answer.status, str(answer.reason), answer.headers, None)
+            raise urllib.error.HTTPError(
+                record.url, answer.status, str(answer.reason), answer.headers, io.BytesIO()
+            )
         if answer.status == 200:
             offset = 0
         elif not (answer.headers.get("Content-Range") or "").startswith(f"bytes {offset}-"):
             part.write_bytes(b"")
-            return False
+            raise EndedEarly("the server sent another part of the file than was asked for")
         _tag_path(part).write_text(_validator(answer))
-        return _append(answer, part, offset, record.size, progress)
+        _append(answer, part, offset, record.size, progress)
 
 
 def _append(
     answer: HTTPResponse, part: Path, offset: int, stated: int | None, progress: Progress | None
-) -> bool:
+) -> None:
     length = answer.headers.get("Content-Length")
     total = stated if length is None else offset + int(length)
-    with part.open("r+b") as file:
-        file.truncate(offset)
-        file.seek(offset)
-        while chunk := answer.read1(CHUNK):
-            file.write(chunk)
-            offset += len(chunk)
-            if progress:
-                progress(offset, total)
-    return total in (None, offset)
+    try:
+        if total is not None and total - offset > shutil.disk_usage(part.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with part.open("r+b") as file:
+            file.truncate(offset)
+            file.seek(offset)
+            while chunk := answer.read1(CHUNK):
+                file.write(chunk)
+                offset += len(chunk)
+                if progress:
+                    progress(offset, total)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        of_all = "" if total is None else f" of {total:,}"
+        raise OSError(
+            error.errno,
+            f"no room for {part.with_suffix('')}: {error.strerror} after {_size(part):,}{of_all} bytes; make "
+            "room and call again to continue, or name a larger place in ATOMSCAPE_CACHE",
+        ) from error
+    if total not in (None, offset):
+        raise EndedEarly(f"the connection ended after {offset} bytes")
 
 
 def _validator(answer: HTTPResponse) -> str:
@@ -214,8 +241,5 @@ def _drop(part: Path) -> None:
     _tag_path(part).unlink(missing_ok=True)
 
 
-def _write(ledger: Path, content: dict) -> None:
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    temporary = ledger.with_name(f"{ledger.name}.{os.getpid()}.part")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, ledger)
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
