@@ -217,7 +217,7 @@ def test_get_uses_what_is_there(tmp_path, monkeypatch) -> None:
 def test_get_downloads_each_file(monkeypatch) -> None:
     asked = []
 
-    def fetch(record, target: Path, ledger: Path, progress=None) -> None:
+    def fetch(record, target: Path, ledger: Path, progress=None, offline=False) -> None:
         asked.append((record.url, target.name, ledger.name))
         if not (download_folder("qm9") / qm9.PACKED).exists():
             small_qm9(download_folder("qm9"))

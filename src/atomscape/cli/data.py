@@ -56,13 +56,24 @@ def describe(what: What) -> None:
 
 
 @app.command("get")
-def get(name: Annotated[str, typer.Argument(help="A named dataset.")]) -> None:
+def get(
+    name: Annotated[str, typer.Argument(help="A named dataset.")],
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="Entries to ask a service for; more later go on from there.")
+    ] = None,
+    filter: Annotated[
+        str, typer.Option("--filter", help="Which entries of a service, in its language (docs: Download).")
+    ] = "",
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask nobody: use what is here, or say what is missing.")
+    ] = False,
+) -> None:
     """Download a dataset; an interrupted download continues. Checksums are compared where they are known."""
     from atomscape.cli.output import console
     from atomscape.data.get import get as download
 
     screen = console()
-    store = download(name, screen)
+    store = download(name, screen, limit=limit, filter=filter, offline=offline)
     screen.print(f"{name}: {len(store):,} structures, {store.card.n_atoms:,} atoms, in {store.folder}")
 
 

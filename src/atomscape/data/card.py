@@ -69,7 +69,8 @@ class Card(_Record):
 
     ``verified`` says on what the reader was tried: the published files, recorded excerpts, or hand-made ones.
     ``folders`` names the folders, below ``$ATOMSCAPE_DATA`` or the downloads, in which the files may lie, the
-    first for downloading; empty means one called as the dataset is.
+    best first: that is for downloading, and taken from the downloads before another is taken from
+    ``$ATOMSCAPE_DATA``. Empty means one called as the dataset is.
     ``columns`` says, for a user's file, which columns became which labels and which were left aside.
     ``embedded`` names the folder beside this file, for datasets that ship with the package. Counts, elements
     and the sizes of the fixed splits are filled in when a store is written.

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeRemainingColumn,
@@ -22,7 +23,13 @@ from atomscape.data.download import Progress as Callback
 from atomscape.data.download import fetch
 from atomscape.data.load import cache_folder, download_folder, find_folder, folders_of, load_source
 from atomscape.data.named import find_source, source_names
+from atomscape.data.online import OFFLINE, Offline
+from atomscape.data.pages import PAGES, Asking, Query
+from atomscape.data.source import Source, downloader
 from atomscape.data.store import Store
+
+SHOWN = 5
+"""Files that a message names one by one."""
 
 
 @dataclass(frozen=True)
@@ -52,34 +59,107 @@ def catalogue() -> list[Entry]:
     return entries
 
 
-def get(name: str, console: Console | None = None) -> Store:
+def get(
+    name: str,
+    console: Console | None = None,
+    *,
+    limit: int | None = None,
+    filter: str = "",
+    offline: bool = False,
+) -> Store:
     """Download what a named dataset needs, verify it, convert it, and open it.
 
     Files that are on this machine already (embedded, under ``$ATOMSCAPE_DATA``, or downloaded before) are
     used. Progress is shown on ``console``; None shows nothing.
 
+    Parameters
+    ----------
+    limit, filter
+        For datasets that a service gives out: how many entries, and which, in the language of the service.
+        The service is then asked even where other files of the dataset are here.
+    offline
+        Use what is here and ask nobody.
+
     Raises
     ------
     LookupError
         No dataset has that name.
+    ValueError
+        A limit or a filter is given for a dataset of files.
+    Offline
+        Something is missing and the network is not to be used; the message says what, and where it goes.
     DownloadError, ChecksumError
         A file could not be downloaded, or is not the one it should be.
     """
-    source = find_source(name)
-    if find_folder(source) is None:
-        folder, ledger = download_folder(folders_of(source)[0]), cache_folder() / "checksums.json"
-        for file, record in source.card.files.items():
-            with _bar(f"{name}/{file}", console) as progress:
-                fetch(record, folder / file, ledger, progress=progress)
+    source, query = find_source(name), Query(limit, filter)
+    download, asked = downloader(source), query != Query()
+    if asked and download is None:
+        raise ValueError(f"{name} is a dataset of files, downloaded as a whole; it takes no limit or filter")
+    if limit is not None and limit < 1:
+        raise ValueError(f"a limit of {limit} entries asks for nothing; give 1 or more")
+    folder, here = download_folder(folders_of(source)[0]), find_folder(source)
+    try:
+        if asked or (here is None and not source.card.files):
+            _ask(source, folder, query, console, offline)
+        elif here in (None, folder):
+            _fetch(source, folder, console, offline)
+    except Offline as error:
+        raise Offline(_to_do_by_hand(source, folder, query)) from error
     return load_source(name)
 
 
+def _fetch(source: Source, folder: Path, console: Console | None, offline: bool) -> None:
+    """Download the files of a card that a folder lacks, unless it holds another layout, put there by hand."""
+    missing = {file: r for file, r in source.card.files.items() if not (folder / file).is_file()}
+    if len(missing) == len(source.card.files) and source.inputs(folder):
+        return
+    ledger = cache_folder() / "checksums.json"
+    for file, record in missing.items():
+        with _bar(f"{source.card.name}/{file}", console) as progress:
+            fetch(record, folder / file, ledger, progress=progress, offline=offline)
+
+
+def _ask(source: Source, folder: Path, query: Query, console: Console | None, offline: bool) -> None:
+    """Ask the service of a source; one that has none is only read where its files lie."""
+    download = downloader(source)
+    if download is None:
+        places = " or ".join(f"$ATOMSCAPE_DATA/{name}" for name in folders_of(source))
+        raise FileNotFoundError(
+            f"{source.card.name} is read where its files are, and has no address to download them from; put "
+            f"them into {places} ({source.card.verified})"
+        )
+    with _bar(source.card.name, console, entries=True) as progress:
+        download(folder, query, Asking(progress=progress, offline=offline))
+
+
+def _to_do_by_hand(source: Source, folder: Path, query: Query) -> str:
+    """What a user without network must bring, and where to."""
+    name, places = source.card.name, f"{folder} or $ATOMSCAPE_DATA/{folders_of(source)[0]}"
+    head = f"{name} is not on this machine and the network is not to be used (--offline or {OFFLINE}). "
+    if query != Query() or not source.card.files:
+        options = f" --limit {query.limit}" if query.limit else ""
+        options += f" --filter '{query.filter}'" if query.filter else ""
+        return (
+            f"{head}On a machine with network run: atomscape data get {name}{options}; then copy its folder "
+            f"{PAGES} to {places}."
+        )
+    missing = [
+        f"{file} from {r.url}" + (f" ({r.size / 1e6:,.1f} MB)" if r.size else "")
+        for file, r in source.card.files.items()
+        if not (folder / file).is_file()
+    ]
+    more = f" and {len(missing) - SHOWN} more files" if len(missing) > SHOWN else ""
+    return f"{head}Bring {', '.join(missing[:SHOWN])}{more}, and put them into {places}."
+
+
 @contextmanager
-def _bar(label: str, console: Console | None) -> Iterator[Callback | None]:
+def _bar(label: str, console: Console | None, entries: bool = False) -> Iterator[Callback | None]:
+    """Give what draws progress in bytes, or in entries of a service; None without a console."""
     if console is None:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
+    amount = (MofNCompleteColumn(),) if entries else (DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), *amount, TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
         task = bars.add_task(label, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -30,6 +30,9 @@ READERS = tuple(Path(str(module.__file__)) for module in (ase, columns, labels, 
 WHOLE = 64 * 2**20
 """Files up to this many bytes enter the key of a conversion with their whole content."""
 
+NAMED = 12
+"""Files that a store's provenance names one by one."""
+
 
 def cache_folder() -> Path:
     """``$ATOMSCAPE_CACHE``, else ``$XDG_CACHE_HOME/atomscape``, else ``~/.cache/atomscape``."""
@@ -88,15 +91,15 @@ def load_source(name: str) -> Store:
     )
 
     def write() -> Store:
-        read_from = ", ".join(f"{p.name} (sha256 {sha256(p)})" for p in inputs)
-        card = source.card.with_counts(provenance=f"read from {read_from} by atomscape {__version__}")
+        provenance = f"read from {_read_from(inputs)} by atomscape {__version__}"
+        card = source.card.with_counts(provenance=provenance)
         return write_store(target, source.read(folder), card, source.splits(folder))
 
     return once(target, write)
 
 
 def folders_of(source: Source) -> tuple[str, ...]:
-    """Names of the folders in which the files of a source may lie; the first is for downloads."""
+    """Names of the folders in which the files of a source may lie, the best first; that is for downloads."""
     return source.card.folders or (source.card.name.partition(":")[0],)
 
 
@@ -175,8 +178,17 @@ def _places(source: Source) -> list[Path]:
     if source.card.embedded:
         return [Path(str(resources.files("atomscape.data").joinpath(source.card.embedded)))]
     root = os.environ.get("ATOMSCAPE_DATA")
-    folders = folders_of(source)
-    return [*([Path(root) / f for f in folders] if root else []), *map(download_folder, folders)]
+    roots = [*([Path(root)] if root else []), download_folder("")]
+    return [place / folder for folder in folders_of(source) for place in roots]
+
+
+def _read_from(inputs: list[Path]) -> str:
+    """Names and checksums of files; of many (pages of a service) the number and one checksum of all."""
+    sums = [sha256(path) for path in inputs]
+    if len(inputs) <= NAMED:
+        return ", ".join(f"{p.name} (sha256 {s})" for p, s in zip(inputs, sums, strict=True))
+    of_all = hashlib.sha256("\n".join(sums).encode()).hexdigest()
+    return f"{len(inputs)} files, {inputs[0].name} … {inputs[-1].name} (sha256 of their checksums {of_all})"
 
 
 def _converted(name: str, inputs: list[Path], code: str) -> Path:

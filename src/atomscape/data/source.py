@@ -15,6 +15,7 @@ import numpy as np
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card
+from atomscape.data.pages import Asking, Query
 
 
 @runtime_checkable
@@ -24,6 +25,8 @@ class Source(Protocol):
     ``card`` states everything that does not depend on the copy read. The three functions take the folder in
     which the files lie: one of ``card.folders`` below ``$ATOMSCAPE_DATA`` or the download folder, or the
     embedded one. ``__file__`` is where the reader's code stands: a store is made anew when it changes.
+
+    A dataset that a service gives out in answers to questions also has ``download`` (see ``downloader``).
     """
 
     card: Card
@@ -46,6 +49,15 @@ class Source(Protocol):
         ...
 
 
+Download = Callable[[Path, Query, Asking], None]
+"""Fills a folder with what ``inputs`` finds there, by asking a service for the entries of a query."""
+
+
+def downloader(source: Source) -> Download | None:
+    """How a source asks its service: ``download`` of its module or part; None where it has plain files."""
+    return getattr(source, "download", None)
+
+
 def no_splits(folder: Path) -> Mapping[str, np.ndarray]:
     """The publisher fixed none."""
     return {}
@@ -64,6 +76,7 @@ class Part:
     read: Callable[[Path], Iterator[Structures]]
     file: str
     splits: Callable[[Path], Mapping[str, np.ndarray]] = no_splits
+    download: Download | None = None
 
     @property
     def __file__(self) -> str:

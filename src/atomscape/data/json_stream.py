@@ -1,0 +1,93 @@
+"""Elements of a long JSON list, one after the other, in memory for one of them.
+
+``json.load`` of a database dump of gigabytes needs tens of gigabytes; here the text is decoded as it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import TextIOBase
+from typing import Any
+
+CHUNK = 1 << 20
+_SPACE = " \t\n\r"
+_AFTER = tuple(_SPACE + ",:]}")
+"""What follows a whole value; ``12`` before a point or an exponent, or at the window's end, may go on."""
+
+
+def list_items(file: TextIOBase, key: str | None = None, chunk: int = CHUNK) -> Iterator[Any]:
+    """Elements of the list that the text is, or that stands under ``key`` of the object that it is.
+
+    Other values of that object are decoded and dropped, one at a time.
+
+    Raises
+    ------
+    ValueError
+        The text is no such JSON, or ends early.
+    """
+    text = _Text(file, chunk)
+    if key is not None:
+        text.expect("{")
+        while text.peek() != "}" and text.value() != key:
+            text.expect(":")
+            text.value()
+            if text.expect(",}") == "}":
+                raise ValueError(f"the JSON has no {key!r}")
+        if text.peek() == "}":
+            raise ValueError(f"the JSON has no {key!r}")
+        text.expect(":")
+    text.expect("[")
+    if text.peek() == "]":
+        return
+    while True:
+        yield text.value()
+        if text.expect(",]") == "]":
+            return
+
+
+class _Text:
+    """A window that moves over the text; ``at`` is the next character in it."""
+
+    def __init__(self, file: TextIOBase, chunk: int):
+        self.file, self.chunk = file, chunk
+        self.window, self.at, self.ended = "", 0, False
+        self.decode = json.JSONDecoder().raw_decode
+
+    def peek(self) -> str:
+        """Next character that is no space."""
+        while True:
+            while self.at < len(self.window):
+                if self.window[self.at] not in _SPACE:
+                    return self.window[self.at]
+                self.at += 1
+            if not self._more():
+                raise ValueError("the JSON ends early")
+
+    def expect(self, wanted: str) -> str:
+        """Take one of the characters wanted."""
+        found = self.peek()
+        if found not in wanted:
+            raise ValueError(f"the JSON has {found!r} where {' or '.join(wanted)} should stand")
+        self.at += 1
+        return found
+
+    def value(self) -> Any:
+        """Take one whole value; the window grows twofold until it fits, so that no text is read often."""
+        self.peek()
+        while True:
+            try:
+                value, end = self.decode(self.window, self.at)
+                if self.ended or self.window[end : end + 1] in _AFTER:
+                    self.at = end
+                    return value
+            except ValueError:
+                if self.ended:
+                    raise ValueError("the JSON ends early or is none") from None
+            self._more(max(self.chunk, len(self.window) - self.at))
+
+    def _more(self, size: int = 0) -> bool:
+        found = self.file.read(size or self.chunk)
+        self.window, self.at = self.window[self.at :] + found, 0
+        self.ended = not found
+        return bool(found)

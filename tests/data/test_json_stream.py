@@ -1,0 +1,95 @@
+"""Long JSON lists are read element by element, wherever the window ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+
+import pytest
+
+from atomscape.data.json_stream import list_items
+
+VALUES = [
+    1,
+    -2.5e-3,
+    'text, with ] and } and " and é',
+    None,
+    True,
+    [],
+    {},
+    [1, [2]],
+    {"a": {"b": [3]}},
+    12345,
+]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_any_window(chunk, indent) -> None:
+    assert list(list_items(io.StringIO(json.dumps(VALUES, indent=indent)), chunk=chunk)) == VALUES
+    content = {"index": [1, 2], "name": "x", "data": VALUES, "after": 1}
+    assert list(list_items(io.StringIO(json.dumps(content, indent=indent)), "data", chunk)) == VALUES
+
+
+@pytest.mark.parametrize("content", [[], {"data": []}])
+def test_empty_lists(content) -> None:
+    key = "data" if content else None
+    assert list(list_items(io.StringIO(f" {json.dumps(content)}\n"), key)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "message"),
+    [
+        ("", None, "ends early"),
+        ("[1, 2", None, "ends early"),
+        ('[1, {"a": ', None, "ends early"),
+        ("[1 2]", None, "has '2' where"),
+        ('{"a": 1}', None, r"has '\{' where \["),
+        ('{"a": 1}', "data", "no 'data'"),
+        ("{}", "data", "no 'data'"),
+        ('{"data": 3}', "data", r"has '3' where \["),
+    ],
+)
+def test_other_texts(text, key, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(list_items(io.StringIO(text), key))
+
+
+def test_elements_before_a_fault_are_given() -> None:
+    items = list_items(io.StringIO("[1, 2, !"))
+    assert [next(items), next(items)] == [1, 2]
+    with pytest.raises(ValueError, match="ends early or is none"):
+        next(items)
+
+
+class Endless(io.TextIOBase):
+    """A list of ``n`` elements that is never in memory as a whole."""
+
+    def __init__(self, n: int):
+        self.parts = iter(["[", *("x" for _ in range(n)), "]"])
+        self.rest, self.first = "", True
+
+    def read(self, size=-1) -> str:
+        while len(self.rest) < size:
+            part = next(self.parts, "")
+            if not part:
+                break
+            element = '{"n": 1, "text": "' + "y" * 1000 + '"}'
+            text = part if part in "[]" else element if self.first else "," + element
+            self.first = self.first and part == "["
+            self.rest += text
+        text, self.rest = self.rest[:size], self.rest[size:]
+        return text
+
+
+def test_memory_is_bounded() -> None:
+    def peak(n: int) -> int:
+        tracemalloc.start()
+        assert sum(item["n"] for item in list_items(Endless(n), chunk=1 << 14)) == n
+        try:
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(4000) < 1.5 * peak(400) + 200_000
