@@ -56,6 +56,7 @@ _UNITS: dict[tuple[str, ...], tuple[float, tuple[int, ...]]] = {
     ("μB", "muB", "uB"): (BOHR_MAGNETON * 1e5, (0, 2, -1, 1, 0, 0)),
     ("kB",): (BOLTZMANN, (1, 0, 0, 0, -1, 0)),
     ("mol",): (AVOGADRO, _PLAIN),
+    ("ppm",): (1e-6, _PLAIN),
     ("atom", "atoms"): (1.0, (0, 0, 0, 0, 0, 1)),
 }
 _PREFIXABLE: dict[tuple[str, ...], tuple[float, tuple[int, ...]]] = {

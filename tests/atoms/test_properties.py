@@ -7,6 +7,7 @@ from math import prod
 import pytest
 
 from atomscape.atoms.properties import PROPERTIES, free_property, property_named
+from atomscape.o3.cartesian import cartesian_tensor
 from atomscape.units import parse
 
 
@@ -15,8 +16,12 @@ def test_every_property_is_consistent(p):
     """The unit can be read, the content fits the Cartesian shape, and the parity is that of its rank."""
     parse(p.unit)
     assert property_named(p.name) is p
-    symmetric = p.shape == (3, 3)
-    assert p.irreps.dim == (6 if symmetric else prod(p.shape))
+    if p.symmetry:
+        assert p.irreps == cartesian_tensor(p.symmetry).irreps
+        assert len(p.shape) == cartesian_tensor(p.symmetry).rank
+    else:
+        assert len(p.shape) < 2
+        assert p.irreps.dim == prod(p.shape)
     assert all(ir.p == (-1) ** len(p.shape) for _, ir in p.irreps)
     assert p.derivative_of is None or p.derivative_of in PROPERTIES
     assert p.description

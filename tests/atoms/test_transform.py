@@ -9,8 +9,11 @@ import torch
 from atomscape.atoms import transform
 from atomscape.atoms.cells import heights
 from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import PROPERTIES
 from atomscape.atoms.structures import Structures
+from atomscape.o3.cartesian import cartesian_tensor
 from atomscape.o3.rotation import random_rotation
+from atomscape.o3.wigner import irreps_D
 from atomscape.testing import cases
 
 BATCH = cases.mixed_batch()
@@ -45,6 +48,20 @@ def test_rotation_turns_labels(generator):
     back = transform.rotated(there, Q.T)
     assert all(torch.allclose(back.labels[k], batch.labels[k], atol=1e-12) for k in batch.labels)
     assert torch.allclose(lengths(there), lengths(batch), atol=1e-10)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["rotation", "reflection"])
+@pytest.mark.parametrize("name", [p.name for p in PROPERTIES.values() if p.shape])
+def test_every_tensor_of_the_vocabulary_turns_as_its_irreps(name, sign, generator):
+    prop, batch = PROPERTIES[name], cases.water()
+    change = cartesian_tensor(prop.symmetry or "i")
+    Q = sign * random_rotation(1, generator=generator, dtype=torch.float64)[0]
+    rows = batch.n_atoms if prop.per == "atom" else 1
+    x = torch.randn(rows, change.irreps.dim, generator=generator, dtype=torch.float64)
+    there = transform.rotated(batch.with_labels(**{name: change.to_cartesian(x)}), Q)
+    found = change.to_irreps(there.labels[name])
+    assert torch.allclose(found, x @ irreps_D(prop.irreps, Q).mT, atol=1e-12)
+    assert torch.allclose(change.to_cartesian(found), there.labels[name], atol=1e-12), "symmetry is kept"
 
 
 def test_each_structure_may_turn_its_own_way(generator):

@@ -85,8 +85,8 @@ def to_ase(structures: Structures) -> list[Atoms]:
     """ASE structures; ``from_ase`` of them gives the same back.
 
     Energy, forces, stress (Voigt, tension positive), dipole, charges and magnetic moments go to a
-    ``SinglePointCalculator``, other labels to ``info`` and ``arrays``, ids to ``info["id"]``. Labels that are
-    not known (NaN) are left out.
+    ``SinglePointCalculator``, other labels to ``info`` and ``arrays``, ids to ``info["id"]``. A tensor per
+    atom becomes a row of numbers, as files keep it. Labels that are not known (NaN) are left out.
     """
     positions = structures.positions.detach().cpu().double().numpy()
     numbers, pbc = structures.numbers.cpu().numpy(), structures.pbc.cpu().numpy()
@@ -118,7 +118,7 @@ def _attach(image: Atoms, labels: dict[str, np.ndarray], per_atom: Iterable[str]
             if value == 1:
                 image.info["config_type"] = "IsolatedAtom"
         elif name in per_atom:
-            image.set_array(name, value.copy())
+            image.set_array(name, value.reshape(len(value), -1).copy() if value.ndim > 2 else value.copy())
         else:
             image.info[_RENAMED.get(name, name)] = value.item() if value.ndim == 0 else value.copy()
     if results:

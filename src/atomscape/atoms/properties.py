@@ -19,6 +19,8 @@ class Property:
     """One kind of label or prediction.
 
     ``shape`` is the Cartesian shape of one value: ``()`` scalar, ``(3,)`` vector, ``(3, 3)`` tensor.
+    ``symmetry`` is the symmetry of its indices as an equation (``"ij=ji"``), for tensors of rank 2 and more;
+    ``o3.cartesian.cartesian_tensor(symmetry)`` changes between both.
     """
 
     name: str
@@ -29,13 +31,23 @@ class Property:
     derivative_of: str | None = None
     shape: tuple[int, ...] = ()
     description: str = ""
+    symmetry: str = ""
 
 
 def _p(name, unit, per, irreps, extensive, description, derivative_of=None, shape=()) -> Property:
-    return Property(name, unit, per, Irreps(irreps), extensive, derivative_of, shape, description)
+    symmetry = _SYMMETRY_OF.get(irreps, "") if len(shape) > 1 else ""
+    return Property(name, unit, per, Irreps(irreps), extensive, derivative_of, shape, description, symmetry)
 
 
 _SCALAR, _VECTOR, _SYMMETRIC = "0e", "1o", "0e+2e"
+_ANY, _PIEZO, _FULL, _ELASTIC = "0e+1e+2e", "2x1o+2o+3o", "1o+3o", "2x0e+2x2e+4e"
+_SYMMETRY_OF = {
+    _SYMMETRIC: "ij=ji",
+    _ANY: "ij",
+    _PIEZO: "ijk=ikj",
+    _FULL: "ijk=jik=ikj",
+    _ELASTIC: "ijkl=jikl=klij",
+}
 
 PROPERTIES: dict[str, Property] = {
     p.name: p
@@ -98,6 +110,71 @@ PROPERTIES: dict[str, Property] = {
         _p(
             "isolated_atom", "1", "structure", _SCALAR, False, "1 for a free atom whose energy is a reference"
         ),
+        _p(
+            "polarization",
+            "e/Å²",
+            "structure",
+            _VECTOR,
+            False,
+            "electric polarization, modulo its quantum",
+            None,
+            (3,),
+        ),
+        _p(
+            "dielectric",
+            "1",
+            "structure",
+            _SYMMETRIC,
+            False,
+            "static relative permittivity, electrons and ions",
+            None,
+            (3, 3),
+        ),
+        _p(
+            "dielectric_electronic",
+            "1",
+            "structure",
+            _SYMMETRIC,
+            False,
+            "relative permittivity at clamped ions, ε∞",
+            None,
+            (3, 3),
+        ),
+        _p("refractive_index", "1", "structure", _SCALAR, False, "√(tr ε∞ / 3)"),
+        _p(
+            "piezoelectric",
+            "e/Å²",
+            "structure",
+            _PIEZO,
+            False,
+            "e_ijk = ∂P_i/∂ε_jk, symmetric in jk",
+            None,
+            (3, 3, 3),
+        ),
+        _p("elastic", "eV/Å³", "structure", _ELASTIC, False, "C_ijkl = ∂σ_ij/∂ε_kl", None, (3, 3, 3, 3)),
+        _p("bulk_modulus", "eV/Å³", "structure", _SCALAR, False, "isotropic bulk modulus"),
+        _p("shear_modulus", "eV/Å³", "structure", _SCALAR, False, "isotropic shear modulus"),
+        _p(
+            "hyperpolarizability",
+            "e³·Å³/eV²",
+            "structure",
+            _FULL,
+            True,
+            "β_ijk = −∂³E/∂F_i∂F_j∂F_k in a field F",
+            None,
+            (3, 3, 3),
+        ),
+        _p(
+            "shielding",
+            "ppm",
+            "atom",
+            _ANY,
+            False,
+            "NMR shielding tensor σ_ij: induced field −σ B",
+            None,
+            (3, 3),
+        ),
+        _p("isotropic_shielding", "ppm", "atom", _SCALAR, False, "a third of the shielding tensor's trace"),
     )
 }
 

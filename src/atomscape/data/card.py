@@ -28,6 +28,7 @@ class PropertyRecord(_Record):
     derivative_of: str | None = None
     shape: tuple[int, ...] = ()
     description: str = ""
+    symmetry: str = ""
 
     @staticmethod
     def of(prop: Property | str) -> PropertyRecord:
@@ -43,14 +44,14 @@ class PropertyRecord(_Record):
             if known is None:
                 raise LookupError(f"the vocabulary has no property called {prop!r}; give a Property instead")
             prop = known
-        fields = ("name", "unit", "per", "extensive", "derivative_of", "shape", "description")
+        fields = ("name", "unit", "per", "extensive", "derivative_of", "shape", "description", "symmetry")
         return PropertyRecord(irreps=str(prop.irreps), **{f: getattr(prop, f) for f in fields})
 
     def property(self) -> Property:
         """Property of the vocabulary's type."""
         return Property(
             self.name, self.unit, self.per, Irreps(self.irreps), self.extensive, self.derivative_of,
-            tuple(self.shape), self.description,
+            tuple(self.shape), self.description, self.symmetry,
         )  # fmt: skip
 
 
