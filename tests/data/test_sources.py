@@ -13,6 +13,7 @@ import pytest
 from ase.geometry import cellpar_to_cell
 
 from atomscape.atoms.structures import Structures
+from atomscape.data import cdvae
 from atomscape.data.card import Card
 from atomscape.data.cif import read_p1
 from atomscape.data.load import load
@@ -192,7 +193,7 @@ def test_cif_that_is_not_read(old, new, message) -> None:
 def test_mp_csv_folder(tmp_path) -> None:
     labels = "formation_energy_per_atom,band_gap,pretty_formula,e_above_hull"
     head = f",material_id,{labels},elements,cif,spacegroup.number\n"
-    for k, part in enumerate(materials_project.PARTS):
+    for k, part in enumerate(cdvae.PARTS):
         rows = [f'{i},mp-{k}{i},-0.5,0.{k},Ga2Te,0.0{i},"[]","{CIF}",1\n' for i in range(k + 1)]
         (tmp_path / f"{part}.csv").write_text(head + "".join(rows))
     s = Structures.concatenate(materials_project.read(tmp_path))
@@ -212,7 +213,7 @@ def test_mp_csv_on_official_rows_agrees_with_ase(real_data, tmp_path) -> None:
     packed = (real_data("materials_project") / "mp20_official_rows.csv.gz").read_bytes()
     (tmp_path / "rows.csv").write_bytes(gzip.decompress(packed))
     s = Structures.concatenate(materials_project.read_csv(tmp_path / "rows.csv"))
-    rows = list(materials_project._rows(tmp_path / "rows.csv"))
+    rows = list(cdvae.csv_rows(tmp_path / "rows.csv"))
     assert len(s) == len(rows) == 1309
     for k in range(0, 1309, 25):
         a = ase.io.read(io.StringIO(rows[k]["cif"]), format="cif")

@@ -10,7 +10,6 @@ Two layouts are read:
 
 from __future__ import annotations
 
-import csv
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,13 +18,12 @@ import numpy as np
 
 from atomscape.atoms.properties import free_property
 from atomscape.atoms.structures import Structures
-from atomscape.data.card import Card, FileRecord, records
-from atomscape.data.cif import read_p1
+from atomscape.data import cdvae
+from atomscape.data.card import Card, records
 from atomscape.data.packed import cells_from_parameters, packed_batches
 from atomscape.data.source import first_layout
 
 PACKED = "mp.npz"
-PARTS = ("train", "val", "test")
 PACKED_LABELS = {
     "mp20_e_form": "formation_energy",
     "mp20_band_gap": "gap",
@@ -38,7 +36,6 @@ CSV_LABELS = {
     "band_gap": "gap",
     "e_above_hull": "energy_above_hull",
 }
-_CDVAE = "https://raw.githubusercontent.com/txie-93/cdvae/main/data/mp_20"
 
 card = Card(
     name="materials_project",
@@ -59,7 +56,7 @@ card = Card(
         free_property("formation_energy_2018", "structure", "eV/atom"),
         free_property("gap_2018", "structure", "eV"),
     ),
-    files={f"{part}.csv": FileRecord(url=f"{_CDVAE}/{part}.csv") for part in PARTS},
+    files=cdvae.published("mp_20"),
     verified="packed layout: on the file itself; CSV layout: on 1,309 original rows, never on the whole "
     "download. The publisher states no checksum: the first download is recorded.",
 )
@@ -67,7 +64,7 @@ card = Card(
 
 def inputs(folder: Path) -> list[Path]:
     """Files that ``read`` will use: the packed one, else the three CSV files."""
-    return first_layout(folder, [PACKED], [f"{part}.csv" for part in PARTS])
+    return first_layout(folder, [PACKED], cdvae.FILES)
 
 
 def read(folder: Path) -> Iterator[Structures]:
@@ -80,46 +77,19 @@ def splits(folder: Path) -> Mapping[str, np.ndarray]:
     """Packed: ``mp20`` (crystals with MP-20 labels) and ``mp2018_train|val|test``; CSV: train, val, test."""
     paths = inputs(folder)
     if paths[0].name != PACKED:
-        ends = np.cumsum([0] + [sum(1 for _ in _rows(p)) for p in paths])
-        return {part: np.arange(ends[k], ends[k + 1]) for k, part in enumerate(PARTS)}
+        return cdvae.splits_of(paths)
     with np.load(paths[0]) as file:
         labelled, part = np.isfinite(file["mp20_e_form"]), file["mp2018_split"]
     return {"mp20": np.flatnonzero(labelled)} | {
-        f"mp2018_{n}": np.flatnonzero(part == k) for k, n in enumerate(PARTS)
+        f"mp2018_{n}": np.flatnonzero(part == k) for k, n in enumerate(cdvae.PARTS)
     }
 
 
-def read_csv(path: Path, size: int = 4096) -> Iterator[Structures]:
-    """One CSV file of the published MP-20 set, in batches of ``size`` crystals.
-
-    Raises
-    ------
-    ValueError
-        A row cannot be read; the message names the file and the crystal.
-    """
-    rows = _rows(path)
-    while batch := list(itertools.islice(rows, size)):
-        crystals = []
-        for row in batch:
-            try:
-                crystals.append(read_p1(row["cif"]))
-            except ValueError as error:
-                raise ValueError(f"{path}, {row['material_id']}: {error}") from error
-        counts = np.array([len(numbers) for numbers, _, _ in crystals])
-        cell = cells_from_parameters(np.stack([parameters for _, _, parameters in crystals]))
-        yield from packed_batches(
-            counts,
-            np.concatenate([numbers for numbers, _, _ in crystals]),
-            _cartesian(np.concatenate([fractions for _, fractions, _ in crystals]), counts, cell),
-            cell,
-            {ours: np.array([float(row[theirs]) for row in batch]) for theirs, ours in CSV_LABELS.items()},
-            [row["material_id"] for row in batch],
-        )
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        yield from csv.DictReader(file)
+def read_csv(path: Path) -> Iterator[Structures]:
+    """One CSV file of the published MP-20 set; raises as :func:`atomscape.data.cdvae.read_csv`."""
+    return cdvae.read_csv(
+        path, lambda row, _: {ours: float(row[theirs]) for theirs, ours in CSV_LABELS.items()}
+    )
 
 
 def _read_packed(path: Path) -> Iterator[Structures]:
@@ -127,10 +97,6 @@ def _read_packed(path: Path) -> Iterator[Structures]:
         arrays = {name: file[name] for name in file.files}
     counts = arrays["n_atoms"]
     cell = cells_from_parameters(arrays["lengths_angles"])
-    positions = _cartesian(arrays["frac"].astype(np.float64), counts, cell)
+    positions = cdvae.cartesian(arrays["frac"].astype(np.float64), counts, cell)
     labels = {ours: arrays[theirs] for theirs, ours in PACKED_LABELS.items()}
     yield from packed_batches(counts, arrays["z"], positions, cell, labels, arrays["material_id"].tolist())
-
-
-def _cartesian(fractions: np.ndarray, counts: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    return np.einsum("ai,aij->aj", fractions, cell[np.repeat(np.arange(len(counts)), counts)])
