@@ -16,7 +16,16 @@ from importlib import import_module, resources
 from importlib.metadata import entry_points
 from types import ModuleType
 
-KINDS = ("encoders", "heads", "data.sources", "data.formats", "data.checks", "representations", "ops.kernels")
+KINDS = (
+    "encoders",
+    "heads",
+    "data.sources",
+    "data.formats",
+    "data.checks",
+    "data.groups",
+    "representations",
+    "ops.kernels",
+)
 
 
 def available(kind: str) -> list[str]:

@@ -12,10 +12,9 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card
 from atomscape.data.splits import (
     check_split,
-    composition_group_split,
-    formula_groups,
     index_file_split,
     random_split,
+    shared_prefix,
     size_split,
     write_index_file,
 )
@@ -90,31 +89,6 @@ def test_random_parts_that_do_not_fit(parts, message) -> None:
         random_split(100, parts, seed=0)
 
 
-def test_groups_are_reduced_formulas(store) -> None:
-    groups = formula_groups(store)
-    s = store[:]
-    counts = [np.bincount(x.numbers.numpy(), minlength=119) for x in s]
-    reduced = [tuple((c // np.gcd.reduce(c)).tolist()) for c in counts]
-    assert len(set(groups.tolist())) == len(set(reduced))
-    assert len(set(zip(groups.tolist(), reduced, strict=True))) == len(set(reduced))
-
-
-def test_no_formula_in_two_parts(store) -> None:
-    split = composition_group_split(store, {"train": 0.7, "val": 0.1, "test": 0.2}, seed=0)
-    assert_partition(split, 300)
-    groups = formula_groups(store)
-    of = {name: set(groups[rows].tolist()) for name, rows in split.items()}
-    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
-        assert not of[a] & of[b]
-    largest = np.bincount(groups).max()
-    for name, fraction in (("train", 0.7), ("val", 0.1), ("test", 0.2)):
-        assert abs(len(split[name]) - fraction * 300) <= largest
-    again = composition_group_split(store, {"train": 0.7, "val": 0.1, "test": 0.2}, seed=0)
-    np.testing.assert_array_equal(split["test"], again["test"])
-    with pytest.raises(ValueError, match="must sum to 1"):
-        composition_group_split(store, {"train": 0.7}, seed=0)
-
-
 def test_by_size(store) -> None:
     split = size_split(store.counts, {"small": (1, 5), "large": (6, 99)})
     assert_partition(split, 300)
@@ -136,6 +110,20 @@ def test_index_file_of_ids_round_trips(store, tmp_path) -> None:
         index_file_split(path)
     with pytest.raises(ValueError, match="do not begin with"):
         write_index_file(path, split, store, seed=0, prefix="y-")
+
+
+def test_index_file_without_ids_that_tell_structures_apart(store, tmp_path) -> None:
+    split = random_split(300, {"train": 100, "test": 50}, seed=0)
+    write_index_file(tmp_path / "x.json", split, store, seed=0, prefix=None)
+    np.testing.assert_array_equal(index_file_split(tmp_path / "x.json", store)["test"], split["test"])
+
+
+@pytest.mark.parametrize(
+    ("ids", "prefix"),
+    [(["x-1", "x-10"], "x-"), (["7", "75"], ""), (["a", "a"], None), (["a", ""], None), ([], "")],
+)
+def test_prefix_of_ids(ids, prefix) -> None:
+    assert shared_prefix(ids) == prefix
 
 
 def test_index_file_of_numbers(tmp_path, store) -> None:

@@ -12,12 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from atomscape.data.references import N_ELEMENTS
 from atomscape.data.store import Store
 
 Split = dict[str, np.ndarray]
-CHUNK = 65_536
-"""Structures whose formulas are counted at a time, to bound memory."""
 
 
 def random_split(n: int | Sequence[int] | np.ndarray, parts: Mapping[str, float | int], seed: int) -> Split:
@@ -31,7 +28,7 @@ def random_split(n: int | Sequence[int] | np.ndarray, parts: Mapping[str, float 
         More structures are asked for than there are, or counts and fractions are mixed.
     """
     rows = np.arange(n) if isinstance(n, int) else np.asarray(n, dtype=np.int64)
-    sizes = _sizes(len(rows), parts)
+    sizes = part_sizes(len(rows), parts)
     order = np.random.default_rng(seed).permutation(rows)
     ends = np.cumsum(list(sizes.values()))
     return {name: np.sort(order[b - m : b]) for (name, m), b in zip(sizes.items(), ends, strict=True)}
@@ -71,9 +68,11 @@ def index_file_split(path: str | Path, store: Store | None = None) -> Split:
 
 
 def write_index_file(
-    path: str | Path, split: Mapping[str, np.ndarray], store: Store, seed: int, prefix: str
+    path: str | Path, split: Mapping[str, np.ndarray], store: Store, seed: int, prefix: str | None
 ) -> None:
     """Write a split as ids without their common prefix (as numbers where they are digits), one line a part.
+
+    ``prefix=None`` writes structure numbers, for stores whose ids do not tell structures apart.
 
     Raises
     ------
@@ -82,56 +81,29 @@ def write_index_file(
     """
     lines = []
     for name, rows in split.items():
-        ids = [store.ids[r] for r in rows]
-        if wrong := [i for i in ids if not i.startswith(prefix)]:
-            raise ValueError(f"ids {wrong[:3]} do not begin with {prefix!r}")
-        short = [i.removeprefix(prefix) for i in ids]
-        entries = [int(s) if s.isdigit() and str(int(s)) == s else s for s in short]
+        entries = rows.tolist() if prefix is None else _shortened([store.ids[r] for r in rows], prefix)
         lines.append(f"  {json.dumps(name)}: {json.dumps(entries, separators=(',', ':'))}")
-    head = {"name": Path(path).stem, "dataset": store.card.name, "seed": seed, "prefix": prefix}
+    head = {"name": Path(path).stem, "dataset": store.card.name, "seed": seed}
+    head |= {} if prefix is None else {"prefix": prefix}
     body = ",\n ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in head.items())
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(f'{{\n {body},\n "splits": {{\n' + ",\n".join(lines) + "\n }\n}\n")
 
 
-def composition_group_split(store: Store, parts: Mapping[str, float], seed: int) -> Split:
-    """Random parts in which no reduced formula stands twice, so that polymorphs and conformers stay together.
-
-    Groups are drawn in random order and go to the part that lacks most of its share; parts are filled to
-    within one group of the fractions.
-    """
-    groups = formula_groups(store)
-    sizes = _sizes(len(store), parts)
-    if sum(sizes.values()) != len(store):
-        raise ValueError(f"a split by groups uses every structure; the fractions {dict(parts)} must sum to 1")
-    rng = np.random.default_rng(seed)
-    members = np.argsort(groups, kind="stable")
-    starts = np.r_[0, np.cumsum(np.bincount(groups))]
-    room = np.array(list(sizes.values()), dtype=float)
-    chosen: list[list[np.ndarray]] = [[] for _ in sizes]
-    for g in rng.permutation(len(starts) - 1):
-        part = int(np.argmax(room / np.maximum(list(sizes.values()), 1)))
-        chosen[part].append(members[starts[g] : starts[g + 1]])
-        room[part] -= starts[g + 1] - starts[g]
-    return {
-        name: np.sort(np.concatenate(c)) if c else np.zeros(0, np.int64)
-        for name, c in zip(sizes, chosen, strict=True)
-    }
+def shared_prefix(ids: Sequence[str]) -> str | None:
+    """What all ids begin with, for ``write_index_file``; None where some id stands twice or is empty."""
+    if len(set(ids)) < len(ids) or not all(ids):
+        return None
+    first, last = min(ids, default=""), max(ids, default="")
+    length = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return first[:length].rstrip("0123456789")
 
 
-def formula_groups(store: Store) -> np.ndarray:
-    """Number of each structure's reduced formula: equal where the formulas are multiples of one another."""
-    numbers, offsets = store.values("numbers"), np.r_[0, np.cumsum(store.counts)]
-    known: dict[bytes, int] = {}
-    groups = []
-    for a in range(0, len(store), CHUNK):
-        b = min(a + CHUNK, len(store))
-        owner = np.repeat(np.arange(b - a), store.counts[a:b])
-        flat = owner * N_ELEMENTS + numbers[offsets[a] : offsets[b]]
-        table = np.bincount(flat, minlength=(b - a) * N_ELEMENTS).reshape(b - a, N_ELEMENTS)
-        table //= np.gcd.reduce(table, axis=1)[:, None]
-        groups += [known.setdefault(row.tobytes(), len(known)) for row in table.astype("<i4")]
-    return np.array(groups, dtype=np.int64)
+def _shortened(ids: Sequence[str], prefix: str) -> list[str | int]:
+    if wrong := [i for i in ids if not i.startswith(prefix)]:
+        raise ValueError(f"ids {wrong[:3]} do not begin with {prefix!r}")
+    short = [i.removeprefix(prefix) for i in ids]
+    return [int(s) if s.isdigit() and str(int(s)) == s else s for s in short]
 
 
 def size_split(counts: np.ndarray, limits: Mapping[str, tuple[int, int]]) -> Split:
@@ -168,7 +140,14 @@ def check_split(split: Mapping[str, np.ndarray], n: int | None, where: str = "sp
         raise IndexError(f"{where}: names structures {rows.min()}…{rows.max()} of a dataset of {n}")
 
 
-def _sizes(n: int, parts: Mapping[str, float | int]) -> dict[str, int]:
+def part_sizes(n: int, parts: Mapping[str, float | int]) -> dict[str, int]:
+    """Structures of each part, from counts (integers) or fractions (floats).
+
+    Raises
+    ------
+    ValueError
+        More structures are asked for than there are, or counts and fractions are mixed.
+    """
     kinds = {isinstance(v, float) for v in parts.values()}
     if len(kinds) != 1 or any(v < 0 for v in parts.values()):
         raise ValueError(

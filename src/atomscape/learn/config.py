@@ -65,6 +65,59 @@ class CompositionSplit(RandomSplit):
     kind: Literal["composition"] = "composition"  # type: ignore[assignment]
 
 
+class GroupSplit(RandomSplit):
+    """As a random split, but no group is torn apart. ``by`` names what belongs together (``data/groups/``).
+
+    ``stable``: the name of a group alone decides in which part it falls. Then the same substance is in the
+    same part of every dataset, and stays there when a dataset grows; fractions are met on average only.
+    """
+
+    kind: Literal["group"] = "group"  # type: ignore[assignment]
+    by: str
+    stable: bool = False
+
+    @field_validator("by")
+    @classmethod
+    def _known(cls, by: str) -> str:
+        return _checked_grouping(by)
+
+
+class StratifiedSplit(RandomSplit):
+    """As a random split, but every part holds its share of each group of structures (``data/groups/``)."""
+
+    kind: Literal["stratified"] = "stratified"  # type: ignore[assignment]
+    by: str
+
+    @field_validator("by")
+    @classmethod
+    def _known(cls, by: str) -> str:
+        return _checked_grouping(by)
+
+
+class FoldSplit(Strict):
+    """One run of a cross-validation: fold ``fold`` tests, the fraction ``val`` of the rest validates."""
+
+    kind: Literal["folds"] = "folds"
+    folds: int = Field(default=5, ge=2)
+    fold: int = Field(ge=0)
+    val: float = Field(default=0.1, gt=0, lt=1)
+    by: str | None = Field(default=None, description="groups that stay together, as in GroupSplit")
+    seed: int = 0
+
+    @field_validator("by")
+    @classmethod
+    def _known(cls, by: str | None) -> str | None:
+        return None if by is None else _checked_grouping(by)
+
+
+def _checked_grouping(by: str) -> str:
+    try:
+        find("data.groups", by)
+    except (LookupError, ImportError) as error:
+        raise ValueError(str(error.args[0] if error.args else error)) from None
+    return by
+
+
 class FileSplit(Strict):
     """Split indices from a JSON file with ``splits: {train, val, test}``."""
 
@@ -78,7 +131,11 @@ class StoreSplit(Strict):
     kind: Literal["store"] = "store"
 
 
-Split = Annotated[RandomSplit | CompositionSplit | FileSplit | StoreSplit, Field(discriminator="kind")]
+Split = Annotated[
+    RandomSplit | CompositionSplit | GroupSplit | StratifiedSplit | FoldSplit | FileSplit | StoreSplit,
+    Field(discriminator="kind"),
+]
+SPLIT_KINDS = ("random", "composition", "group", "stratified", "folds", "file", "store")
 
 
 class FileReading(Strict):
@@ -217,6 +274,6 @@ def readable(error: ValidationError, what: str) -> str:
     """One line per fault of a pydantic error, with the path of the key as used in overrides."""
     lines = []
     for fault in error.errors():
-        path = ".".join(str(p) for p in fault["loc"] if p not in ("random", "composition", "file", "store"))
+        path = ".".join(str(p) for p in fault["loc"] if p not in SPLIT_KINDS)
         lines.append(f"  {path or 'config'}: {fault['msg'].removeprefix('Value error, ')}")
     return f"{what} is not a valid run:\n" + "\n".join(lines)

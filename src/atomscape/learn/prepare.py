@@ -12,14 +12,12 @@ from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.files import Reading
 from atomscape.data.load import load
-from atomscape.data.splits import composition_group_split, index_file_split, random_split
 from atomscape.data.store import Store
 from atomscape.find import suggest
-from atomscape.learn.config import CompositionSplit, Dataset, FileSplit, RandomSplit, RunConfig
+from atomscape.learn.config import RunConfig
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
+from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,57 +72,6 @@ def prepare(config: RunConfig) -> Prepared:
     prepared = Prepared(stores, rows, properties, structures, dataset)
     _check_labels(config, prepared)
     return prepared
-
-
-def split_rows(dataset: Dataset, store: Store) -> dict[str, np.ndarray]:
-    """Structure numbers of train, val and test.
-
-    Raises
-    ------
-    ValueError
-        A part is empty or missing, parts overlap, or a number lies outside the dataset.
-    """
-    split, n = dataset.split, len(store)
-    if isinstance(split, FileSplit):
-        parts = index_file_split(split.path, store)
-    elif isinstance(split, RandomSplit):
-        amounts = _amounts(split, n, dataset.name)
-        if isinstance(split, CompositionSplit):
-            parts = composition_group_split(store, {k: v / n for k, v in amounts.items()}, split.seed)
-        else:
-            parts = random_split(n, amounts, split.seed)
-    else:
-        parts = {name: store.split(name) for name in PARTS}
-    rows = {part: _limited(np.asarray(parts.get(part, ()), dtype=np.int64), dataset.limit) for part in PARTS}
-    for part in PARTS:
-        if len(rows[part]) == 0:
-            raise ValueError(
-                f"dataset {dataset.name!r}: the {part} part of its split is empty ({n} structures in all; "
-                f"split {split.kind}); change data.{dataset.name}.split"
-            )
-    return rows
-
-
-def _limited(rows: np.ndarray, limit: int | None) -> np.ndarray:
-    """At most ``limit`` rows, drawn at random (always the same ones): datasets are often sorted by size."""
-    if limit is None or len(rows) <= limit:
-        return rows
-    return np.sort(np.random.default_rng(0).permutation(rows)[:limit])
-
-
-def _amounts(split: RandomSplit, n: int, name: str) -> dict[str, int]:
-    def count(x: float) -> int:
-        return max(1, round(x * n)) if x < 1 else round(x)
-
-    train, val = count(split.train), count(split.val)
-    test = n - train - val if split.test is None else count(split.test)
-    if test < 1 or train + val + test > n:
-        raise ValueError(
-            f"dataset {name!r} has {n} structures, too few for train {train}, val {val}, "
-            f"test {max(test, 1)}; "
-            "give smaller parts in its split"
-        )
-    return {"train": train, "val": val, "test": test}
 
 
 def _properties(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property]:

@@ -1,0 +1,17 @@
+"""Structures of one set of elements (chemical system): the test holds combinations never seen in training."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from atomscape.atoms.structures import Structures
+from atomscape.data.references import composition_of
+
+
+def name_groups(structures: Structures) -> list[str]:
+    """Elements of each structure, for instance ``O-Al``."""
+    present = composition_of(structures).numpy() > 0
+    rows, which = np.unique(present, axis=0, return_inverse=True)
+    names = ["-".join(chemical_symbols[z] for z in np.flatnonzero(row).tolist()) for row in rows]
+    return [names[k] for k in which.reshape(-1).tolist()]
