@@ -73,8 +73,8 @@ def chosen_config(what: str, overrides: list[str]) -> tuple[RunConfig, Path | No
     ValueError
         The config or the data cannot be used; the message says why.
     """
-    from atomscape.data.load import KIND
-    from atomscape.find import available, suggest
+    from atomscape.data.named import is_source_name, source_names
+    from atomscape.find import suggest
     from atomscape.learn.recipe import load_config, recipes
     from atomscape.learn.zero_config import config_for
 
@@ -83,10 +83,10 @@ def chosen_config(what: str, overrides: list[str]) -> tuple[RunConfig, Path | No
         return load_config(path / "config.yaml", overrides), path
     if path.suffix in (".yaml", ".yml") or what in recipes():
         return load_config(what, overrides), None
-    if path.exists() or what in available(KIND):
+    if path.exists() or is_source_name(what):
         return config_for(what, overrides), None
-    known = [*recipes(), *available(KIND)]
+    known = [*recipes(), *source_names()]
     raise LookupError(
         f"{what!r} is no file, folder, recipe or dataset{suggest(what, known)} "
-        f"Recipes: {', '.join(recipes())}. Datasets: {', '.join(available(KIND))}."
+        f"Recipes: {', '.join(recipes())}. Datasets: {', '.join(source_names())}."
     )

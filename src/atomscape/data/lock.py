@@ -1,7 +1,7 @@
 """Locks among processes: one writer at a time changes a store, one process at a time downloads a file.
 
-They are the operating system's (``flock``): they go with the process that holds them, however that ends. Where
-there are none (Windows, some network file systems) nothing is locked. Readers are never kept waiting.
+They are the operating system's (``flock``): they go with the process that holds them, however that ends.
+Where there are none (Windows, some network file systems) nothing is locked. Readers are never kept waiting.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from atomscape.data.lock import locked
+from atomscape.data.lock import owned
 from atomscape.data.online import AGENT, EndedEarly, Offline, is_offline, open_url, persist
 
 PAGES, QUERY = "pages", "query.json"
@@ -95,7 +95,7 @@ def collect(folder: Path, service: Service, query: Query, asking: Asking) -> Non
     if not _enough(_state(pages, first), query) and is_offline(asking.offline):
         raise Offline(f"{pages} lacks answers of {first.url} and the network is not to be used")
     pages.mkdir(parents=True, exist_ok=True)
-    with locked(pages / ".lock"):
+    with owned(pages / ".lock"):
         state = _state(pages, first)
         done = state["complete"] if _enough(state, query) else _ask_on(pages, service, first, query, asking)
         if query.limit is not None:

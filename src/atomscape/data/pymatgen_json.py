@@ -24,7 +24,9 @@ def read_structure(content: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, 
         fractions = np.array([site["abc"] for site in sites], dtype=np.float64).reshape(-1, 3)
         species = [site["species"] for site in sites]
         if any(len(s) != 1 or s[0]["occu"] != 1 for s in species):
-            raise ValueError("sites are occupied in part, or by several elements; only ordered crystals are read")
+            raise ValueError(
+                "sites are occupied in part, or by several elements; only ordered crystals are read"
+            )
         numbers = numbers_of(s[0]["element"] for s in species)
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"not a structure as pymatgen writes it: {error!r} is missing") from error
