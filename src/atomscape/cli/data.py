@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomscape.cli import stores
 from atomscape.cli.reading import Key, SkipUnreadable, Stress, Unit, reading
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from atomscape.data.store import Store
 
 app = typer.Typer(help="List, describe, download and convert datasets.", no_args_is_help=True)
+app.command("append")(stores.append)
+app.command("merge")(stores.merge)
+app.command("verify")(stores.verify)
 
 What = Annotated[
     str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")
