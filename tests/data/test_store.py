@@ -405,3 +405,21 @@ def test_card_is_readable_json(written) -> None:
     content = json.loads((written[1].folder / CARD).read_text())
     assert content["card"]["licence"] == "CC0-1.0"
     assert content["shards"][0]["structures"] == 200
+
+
+def test_native_gather_equals_the_reference(tmp_path, monkeypatch) -> None:
+    """Shards without a label, ids beyond ASCII, repeats, and single structures: the same either way."""
+    a, b = structures(30, 1), structures(30, 2)
+    b = replace(
+        b, labels={k: v for k, v in b.labels.items() if k in ("energy", "charges")},
+        ids=tuple(f"é{k}/水" * (k % 3) + str(k) for k in range(30)),
+    )  # fmt: skip
+    batches = [s[k : k + 5] for s in (a, b) for k in range(0, 30, 5)]
+    store = write_store(tmp_path / "s", batches, CARD_, shard_atoms=1)
+    assert len(store.record.shards) == 12
+    wanted = [[59, 0, 31, 31, 7], [40], list(range(60)), np.random.default_rng(0).integers(0, 60, 64)]
+    native = [store[rows] for rows in wanted]
+    assert store._table.known.all(), "native code did it"
+    monkeypatch.setattr("atomscape.data.store.available", lambda: False)
+    for rows, found in zip(wanted, native, strict=True):
+        assert_same(found, store[rows])

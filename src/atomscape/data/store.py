@@ -31,6 +31,7 @@ from atomscape.data.record import (
     read_record,
 )
 from atomscape.data.shard_files import Progress
+from atomscape.data.shard_table import FEW, ShardTable, available
 from atomscape.data.shards import BrokenStore, Shard, map_shard, sha256
 from atomscape.data.write import write_files
 from atomscape.find import suggest
@@ -130,8 +131,11 @@ class Store:
                 len(rows), [Part(self.shard(0), rows, slice(None))], self.properties, self.record.dtypes
             )
         which = np.searchsorted(self._starts, rows, side="right") - 1
+        met = np.unique(which) if len(rows) else np.zeros(1, np.int64)
+        if 0 < len(rows) <= FEW * len(met) and self._in_table(met):
+            return self._table.gather(which, rows - self._starts[which], self._shards)
         parts = []
-        for k in np.unique(which) if len(rows) else [0]:
+        for k in met:
             places = np.flatnonzero(which == k)
             parts.append(Part(self.shard(int(k)), rows[places] - self._starts[k], places))
         return gather(len(rows), parts, self.properties, self.record.dtypes)
@@ -267,6 +271,15 @@ class Store:
             shards = read_record(self.folder).shards
             if shards[k : k + 1] != self.record.shards[k : k + 1]:
                 raise BrokenStore(f"{self.folder} was replaced since it was opened; open it again")
+
+    @cached_property
+    def _table(self) -> ShardTable:
+        return ShardTable(len(self.record.shards), self.properties, self.record.dtypes)
+
+    def _in_table(self, shards: np.ndarray) -> bool:
+        """Whether native code can gather from these shards; those not met before are mapped."""
+        new = shards[~self._table.known[shards]].tolist()
+        return available() and all(self._table.add(k, self.shard(k)) for k in new)
 
     @cached_property
     def _row_of(self) -> dict[str, int]:

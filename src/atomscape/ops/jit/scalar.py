@@ -75,6 +75,7 @@ def _pointer(element):
 
 
 doubles, longs, ints = _pointer(types.float64), _pointer(types.int64), _pointer(types.int32)
+bytes_at = _pointer(types.uint8)
 
 
 @emitted
