@@ -7,20 +7,15 @@ one thread with the page cache warm, so that a busy machine does not spoil it.
 
 from __future__ import annotations
 
-import importlib.util
-import pickle
-import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import process_time
 
-import ase
-import ase.db
 import numpy as np
 import torch
-from ase.calculators.singlepoint import SinglePointCalculator
 from measure import Row, best_of, command
+from store_peers import PEERS, Reader, without
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card
@@ -71,28 +66,14 @@ def run(quick: bool) -> Iterator[Row]:
         yield Row(QUESTION, "singly, random order", singles, "ours, in batches", batches)
         yield Row(QUESTION, "one column of all", column, "ours, in batches", batches)
         few = order[: 4 if quick else 16]
-        for name, write in PEERS.items():
-            missing = [m for m in name.split(" + ") if importlib.util.find_spec(m.lower()) is None]
-            if missing:
-                yield Row(
-                    QUESTION,
-                    f"shuffled batches of {BATCH}",
-                    batches,
-                    name,
-                    None,
-                    f"{missing[0]} is not installed",
-                )
+        case = f"shuffled batches of {BATCH}"
+        for name, (_, write) in PEERS.items():
+            if reason := without(name):
+                yield Row(QUESTION, case, batches, name, None, reason)
                 continue
             read = write(s, Path(folder))
             seconds = _time(lambda rows, read=read: read(rows.tolist()), few) / BATCH
-            yield Row(
-                QUESTION,
-                f"shuffled batches of {BATCH}",
-                batches,
-                name,
-                seconds,
-                _differs(store, read, few[:1]),
-            )
+            yield Row(QUESTION, case, batches, name, seconds, _differs(store, read, few[:1]))
 
 
 def _time(read: Callable, items, groups: int = 8) -> float:
@@ -107,114 +88,13 @@ def _time(read: Callable, items, groups: int = 8) -> float:
     return min(best_of(lambda a=a: group(items[a : a + size]), 1, clock=process_time) for a in starts) / size
 
 
-def _differs(store: Store, read: Callable, rows: np.ndarray) -> str:
+def _differs(store: Store, read: Reader, rows: np.ndarray) -> str:
     rows = rows.reshape(-1) % 5_000
     ours, theirs = store[rows], read(rows.tolist())
     same = torch.equal(ours.positions, theirs.positions) and torch.equal(
         ours.labels["forces"], theirs.labels["forces"]
     )
     return "" if same else "reads something else"
-
-
-def _joined(parts: list[dict]) -> Structures:
-    """Collate plain records, as loaders over dictionaries do."""
-    counts = torch.tensor([len(p["numbers"]) for p in parts])
-    n = len(parts)
-    return Structures(
-        torch.from_numpy(np.concatenate([p["positions"] for p in parts])),
-        torch.from_numpy(np.concatenate([p["numbers"] for p in parts])),
-        torch.zeros(n, 3, 3, dtype=torch.float64),
-        torch.zeros(n, 3, dtype=torch.bool),
-        torch.repeat_interleave(torch.arange(n), counts),
-        {
-            "energy": torch.tensor([p["energy"] for p in parts], dtype=torch.float64),
-            "forces": torch.from_numpy(np.concatenate([p["forces"] for p in parts])),
-        },
-        tuple(p["id"] for p in parts),
-    )
-
-
-def _records(s: Structures) -> Iterator[dict]:
-    for one in s:
-        yield {
-            "positions": one.positions.numpy(),
-            "numbers": one.numbers.numpy(),
-            "energy": float(one.labels["energy"]),
-            "forces": one.labels["forces"].numpy(),
-            "id": one.ids[0],
-        }
-
-
-def _ase_db(s: Structures, folder: Path) -> Callable[[list[int]], Structures]:
-    path = folder / "ase.db"
-    few = s[: min(len(s), 5_000)]
-    with ase.db.connect(path) as db:
-        for r in _records(few):
-            atoms = ase.Atoms(r["numbers"], r["positions"])
-            atoms.calc = SinglePointCalculator(atoms, energy=r["energy"], forces=r["forces"])
-            db.write(atoms, name=r["id"])
-    db = ase.db.connect(path)
-
-    def read(rows: list[int]) -> Structures:
-        found = [db.get(id=row % len(few) + 1) for row in rows]
-        keys = ("positions", "numbers", "energy", "forces")
-        return _joined([{k: f[k] for k in keys} | {"id": f["name"]} for f in found])
-
-    return read
-
-
-def _pickles_in_sqlite(s: Structures, folder: Path) -> Callable[[list[int]], Structures]:
-    db = sqlite3.connect(folder / "pickles.sqlite")
-    db.execute("create table t (k integer primary key, v blob)")
-    db.executemany("insert into t values (?, ?)", ((k, pickle.dumps(r)) for k, r in enumerate(_records(s))))
-    db.commit()
-
-    def read(rows: list[int]) -> Structures:
-        return _joined(
-            [pickle.loads(db.execute("select v from t where k = ?", (k,)).fetchone()[0]) for k in rows]
-        )
-
-    return read
-
-
-def _pickles_in_lmdb(s: Structures, folder: Path) -> Callable[[list[int]], Structures]:
-    import lmdb  # pyright: ignore[reportMissingImports]
-
-    env = lmdb.open(str(folder / "lmdb"), map_size=2**34)
-    with env.begin(write=True) as transaction:
-        for k, r in enumerate(_records(s)):
-            transaction.put(str(k).encode(), pickle.dumps(r))
-
-    def read(rows: list[int]) -> Structures:
-        with env.begin() as transaction:
-            return _joined([pickle.loads(transaction.get(str(k).encode())) for k in rows])
-
-    return read
-
-
-def _huggingface(s: Structures, folder: Path) -> Callable[[list[int]], Structures]:
-    import datasets  # pyright: ignore[reportMissingImports]
-
-    data = datasets.Dataset.from_generator(lambda: _records(s), cache_dir=str(folder / "hf")).with_format(
-        "numpy"
-    )
-
-    def read(rows: list[int]) -> Structures:
-        found = data[rows]
-        lists = ("positions", "forces")
-        return _joined(
-            [{k: np.stack(v[i]) if k in lists else v[i] for k, v in found.items()} for i in range(len(rows))]
-        )
-
-    return read
-
-
-PEERS: dict[str, Callable[[Structures, Path], Callable[[list[int]], Structures]]] = {
-    "ase": _ase_db,
-    "sqlite3 + pickle": _pickles_in_sqlite,
-    "lmdb + pickle": _pickles_in_lmdb,
-    "datasets": _huggingface,
-}
 
 
 if __name__ == "__main__":

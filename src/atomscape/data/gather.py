@@ -19,7 +19,7 @@ class Part:
 
     shard: Shard
     rows: np.ndarray
-    places: np.ndarray | slice
+    places: np.ndarray
 
 
 def gather(
@@ -30,7 +30,10 @@ def gather(
     for p in parts:
         counts[p.places] = p.shard.offsets[p.rows + 1] - p.shard.offsets[p.rows]
     first = np.cumsum(counts) - counts
-    atoms = [(ranges(p.shard.offsets[p.rows], counts[p.places]), _targets(p, first, counts)) for p in parts]
+    atoms = [
+        (ranges(p.shard.offsets[p.rows], counts[p.places]), ranges(first[p.places], counts[p.places]))
+        for p in parts
+    ]
     structures = [(p.rows, p.places) for p in parts]
 
     def collect(
@@ -58,22 +61,43 @@ def gather(
     )
 
 
+def gather_from_one(
+    shard: Shard, rows: np.ndarray, properties: Mapping[str, Property], dtypes: Mapping[str, str]
+) -> Structures:
+    """Return the same batch as ``gather`` of these rows of one shard, with less ado: µs count."""
+    begin = shard.offsets.take(rows)
+    counts = shard.offsets.take(rows + 1) - begin
+    atoms = ranges(begin, counts)
+    labels = {}
+    for name, prop in properties.items():
+        values = shard.labels.get(name)
+        if values is None:
+            labels[name] = torch.from_numpy(_unknown(prop, len(atoms), len(rows), dtypes[name]))
+        else:
+            chosen = values.take(atoms if prop.per == "atom" else rows, axis=0)
+            labels[name] = torch.from_numpy(chosen.astype(dtypes[name], copy=False))
+    return Structures(
+        torch.from_numpy(shard.positions.take(atoms, axis=0)),
+        torch.from_numpy(shard.numbers.take(atoms).astype(np.int64)),
+        torch.from_numpy(shard.cell.take(rows, axis=0)),
+        torch.from_numpy(shard.pbc.take(rows, axis=0).view(bool)),
+        torch.from_numpy(np.arange(len(rows)).repeat(counts)),
+        labels,
+        tuple(shard.ids.take(rows).to_pylist()),
+        frozenset(name for name, p in properties.items() if p.per == "atom" and property_named(name) is None),
+    )
+
+
 def ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Concatenate the ranges ``first[i] … first[i] + counts[i] − 1``."""
-    ends = np.cumsum(counts)
-    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - (ends - counts), counts)
-
-
-def _targets(part: Part, first: np.ndarray, counts: np.ndarray) -> np.ndarray | slice:
-    return part.places if isinstance(part.places, slice) else ranges(first[part.places], counts[part.places])
+    ends = counts.cumsum()
+    return np.arange(ends[-1] if len(ends) else 0) + (first - (ends - counts)).repeat(counts)
 
 
 def _collect(
     values: list[np.ndarray | None], places: list[tuple], length: int, dtype: np.dtype
 ) -> np.ndarray:
     """Copy ``values[source]`` to ``out[target]`` for each shard; NaN where a shard has no values."""
-    if len(values) == 1 and values[0] is not None and isinstance(places[0][1], slice):
-        return values[0].take(places[0][0], axis=0).astype(dtype, copy=False)
     given = next(v for v in values if v is not None)
     out = np.empty((length, *given.shape[1:]), dtype)
     for value, (source, target) in zip(values, places, strict=True):
@@ -86,8 +110,6 @@ def _unknown(prop: Property, n_atoms: int, n: int, dtype: str) -> np.ndarray:
 
 
 def _ids(n: int, parts: list[Part]) -> tuple[str, ...]:
-    if len(parts) == 1 and isinstance(parts[0].places, slice):
-        return tuple(parts[0].shard.ids.take(parts[0].rows).to_pylist())
     out = np.empty(n, object)
     for p in parts:
         out[p.places] = p.shard.ids.take(p.rows).to_pylist()

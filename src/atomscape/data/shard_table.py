@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
+import pyarrow as pa
 import torch
 
 from atomscape.atoms.properties import Property, property_named
@@ -21,7 +22,7 @@ from atomscape.data.shards import Shard
 FEW = 64
 """Up to so many structures per shard, on average, the table is faster than going shard by shard."""
 
-OFFSETS, IDS, FIRST = 0, 1, 2  # rows of the table: two that say where things lie, then the columns
+OFFSETS, IDS, LETTERS, FIRST = 0, 1, 2, 3  # rows of the table: where things lie, ids, then the columns
 
 
 @cache
@@ -33,8 +34,8 @@ def available() -> bool:
 class ShardTable:
     """Addresses of the columns of a store's shards, filled in as shards are mapped.
 
-    A column is (name, per atom, type, shape of one value). ``base[FIRST + c, k]`` is where column c of shard k
-    begins, 0 where the shard has no such label.
+    A column is (name, per atom, type, shape of one value). ``base[FIRST + c, k]`` is where column c of shard
+    k begins, 0 where the shard has no such label.
     """
 
     def __init__(self, shards: int, properties: Mapping[str, Property], dtypes: Mapping[str, str]):
@@ -61,16 +62,17 @@ class ShardTable:
             return False
         arrays = [getattr(shard, n) for n, _, _, _ in self.columns[:4]]
         arrays += [shard.labels.get(n) for n, _, _, _ in self.columns[4:]]
-        self.base[OFFSETS, k], self.base[IDS, k] = _address(shard.offsets), text[1].address
+        letters = text[2].address if text[2] else 0
+        self.base[:FIRST, k] = _address(shard.offsets), text[1].address, letters
         self.base[FIRST:, k] = [0 if a is None else _address(a) for a in arrays]
         self.known[k] = True
         return True
 
-    def gather(self, which: np.ndarray, rows: np.ndarray, shards: Mapping[int, Shard]) -> Structures:
+    def gather(self, which: np.ndarray, rows: np.ndarray) -> Structures:
         """Batch of the structures ``rows[i]`` of the shards ``which[i]``, all of them entered before."""
         n = len(rows)
         base = self.base[:, which]
-        ends, letters = np.empty((n, 2), np.int64), np.empty((n, 2), np.int32)
+        ends, letters = np.empty((n, 2), np.int64), np.empty((n, 2), np.int32)  # of atoms, of ids
         _copy(
             np.concatenate([base[OFFSETS] + 8 * rows, base[IDS] + 4 * rows]),
             np.concatenate([_steps(ends), _steps(letters)]),
@@ -85,8 +87,16 @@ class ShardTable:
         source = base[FIRST:] + item * np.where(atoms, ends[:, 0], rows)
         target = np.array([_address(o) for o in out])[:, None] + item * np.where(atoms, first, np.arange(n))
         size = item * np.where(atoms, counts, 1) * there
-        _copy(source.reshape(-1), target.reshape(-1), size.reshape(-1))
-        structure = np.repeat(np.arange(n), counts)
+        lengths = letters[:, 1] - letters[:, 0]
+        places = np.zeros(n + 1, np.int32)
+        lengths.cumsum(out=places[1:])
+        text = np.empty(places[-1], np.uint8)
+        _copy(
+            np.concatenate([source.reshape(-1), base[LETTERS] + letters[:, 0].astype(np.int64)]),
+            np.concatenate([target.reshape(-1), _address(text) + places[:-1].astype(np.int64)]),
+            np.concatenate([size.reshape(-1), lengths]),
+        )
+        structure = np.arange(n).repeat(counts)
         for c in np.flatnonzero(~there.all(1) & self.floating):
             out[c][np.repeat(~there[c], counts) if self.per_atom[c] else ~there[c]] = np.nan
         return Structures(
@@ -96,17 +106,9 @@ class ShardTable:
             torch.from_numpy(out[3].view(bool)),
             torch.from_numpy(structure),
             {name: torch.from_numpy(o) for (name, *_), o in zip(self.columns[4:], out[4:], strict=True)},
-            _texts(letters, which, shards),
+            tuple(pa.StringArray.from_buffers(n, pa.py_buffer(places), pa.py_buffer(text)).to_pylist()),
             self.free,
         )
-
-
-def _texts(letters: np.ndarray, which: np.ndarray, shards: Mapping[int, Shard]) -> tuple[str, ...]:
-    """Ids: in an Arrow file they stand one after the other as UTF-8."""
-    data = {k: memoryview(shards[k].ids.buffers()[2] or b"") for k in set(which.tolist())}
-    return tuple(
-        str(data[k][a:b], "utf-8") for k, (a, b) in zip(which.tolist(), letters.tolist(), strict=True)
-    )
 
 
 def _steps(array: np.ndarray) -> np.ndarray:

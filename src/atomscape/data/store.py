@@ -19,7 +19,7 @@ from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Index, Structures, chosen_rows
 from atomscape.data.atomic import atomic_folder, restore
 from atomscape.data.card import Card
-from atomscape.data.gather import Part, gather
+from atomscape.data.gather import Part, gather, gather_from_one
 from atomscape.data.record import (
     CARD,
     SPLITS,
@@ -125,15 +125,13 @@ class Store:
         IndexError
             A number is out of range, or a mask has the wrong length.
         """
-        rows = chosen_rows(index, len(self), CPU).numpy()
+        rows = _rows(index, len(self))
         if len(self.record.shards) == 1:
-            return gather(
-                len(rows), [Part(self.shard(0), rows, slice(None))], self.properties, self.record.dtypes
-            )
+            return gather_from_one(self.shard(0), rows, self.properties, self.record.dtypes)
         which = np.searchsorted(self._starts, rows, side="right") - 1
         met = np.unique(which) if len(rows) else np.zeros(1, np.int64)
         if 0 < len(rows) <= FEW * len(met) and self._in_table(met):
-            return self._table.gather(which, rows - self._starts[which], self._shards)
+            return self._table.gather(which, rows - self._starts[which])
         parts = []
         for k in met:
             places = np.flatnonzero(which == k)
@@ -292,3 +290,12 @@ class Store:
         prop = self.properties[name]
         n = len(shard.numbers) if prop.per == "atom" else len(shard.cell)
         return shard.labels.get(name, np.full((n, *prop.shape), np.nan, self.record.dtypes[name]))
+
+
+def _rows(index: Index, n: int) -> np.ndarray:
+    """Non-negative row numbers; arrays that are such already, as of shuffled batches, are only looked at."""
+    if isinstance(index, np.ndarray) and index.dtype == np.int64 and index.ndim == 1 and len(index):
+        low, high = index.min(), index.max()
+        if low >= 0 and high < n:
+            return index
+    return chosen_rows(index, n, CPU).numpy()
