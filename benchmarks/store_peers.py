@@ -147,16 +147,19 @@ def huggingface(s: Structures, folder: Path) -> Reader:
     """A dataset of Hugging Face in its NumPy format."""
     import datasets  # pyright: ignore[reportMissingImports]
 
-    data = datasets.Dataset.from_generator(lambda: records(s), cache_dir=str(folder / "hf")).with_format(
-        "numpy"
-    )
+    datasets.disable_progress_bars()
+    data = datasets.Dataset.from_generator(lambda: records(s), cache_dir=str(folder / "hf"))
+    data = data.with_format("numpy", dtype=np.float64)
+    kinds = {"numbers": np.int64, "pbc": bool}
+    lists = ("positions", "forces", "cell")
+
+    def value(name: str, given) -> object:
+        given = np.stack(given) if name in lists else given
+        return given.astype(kinds[name]) if name in kinds else given
 
     def read(rows: list[int]) -> Structures:
         found = data[rows]
-        lists = ("positions", "forces", "cell")
-        return joined(
-            [{k: np.stack(v[i]) if k in lists else v[i] for k, v in found.items()} for i in range(len(rows))]
-        )
+        return joined([{k: value(k, v[i]) for k, v in found.items()} for i in range(len(rows))])
 
     return read
 
