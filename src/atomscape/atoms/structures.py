@@ -149,6 +149,8 @@ class Structures:
         if isinstance(index, slice) and index.step in (None, 1):
             start, stop, _ = index.indices(len(self))
             return self._between(start, max(start, stop))
+        if _chooses_all(index, len(self)):
+            return self._between(0, len(self))
         if isinstance(index, int) and -len(self) <= index < len(self):
             return self._between(index % len(self), index % len(self) + 1)
         return self._gathered(chosen_rows(index, len(self), self.device))
@@ -161,7 +163,7 @@ class Structures:
             self.numbers[atoms],
             self.cell[here],
             self.pbc[here],
-            self.structure[atoms] - start,
+            self.structure[atoms] - start if start else self.structure[atoms],
             {k: v[atoms if self.runs_over_atoms(k) else here] for k, v in self.labels.items()},
             self.ids[here],
             self._free_atom_labels,
@@ -277,6 +279,12 @@ def chosen_rows(index: Index, n: int, device: torch.device) -> Int[Tensor, " cho
     if chosen.numel() and not (-n <= int(chosen.min()) and int(chosen.max()) < n):
         raise IndexError(f"structures {int(chosen.min())}…{int(chosen.max())} asked of a batch of {n}")
     return chosen % n if n else chosen
+
+
+def _chooses_all(index: Index, n: int) -> bool:
+    """Whether a mask leaves nothing out; then nothing needs to be copied."""
+    mask = isinstance(index, Tensor) and index.dtype == torch.bool and index.shape == (n,)
+    return mask and bool(torch.as_tensor(index).all())
 
 
 def _value(name: str, values: np.ndarray, n_atoms: int) -> tuple[bool, Tensor]:

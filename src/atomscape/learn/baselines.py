@@ -33,8 +33,7 @@ def baselines(prepared: Prepared) -> dict[str, dict[str, list[Metric]]]:
 def _errors(prepared: Prepared, baseline: str, part: str) -> list[Metric]:
     errors = Errors(prepared.stores, prepared.properties.values())
     for d in range(len(prepared.stores)):
-        train = prepared.structures["train"][prepared.dataset["train"] == d]
-        chosen = prepared.structures[part][prepared.dataset[part] == d]
+        train, chosen = _of_one(prepared, "train", d), _of_one(prepared, part, d)
         predictions = {}
         for p in prepared.properties.values():
             known = _known(p, train)
@@ -42,6 +41,12 @@ def _errors(prepared: Prepared, baseline: str, part: str) -> list[Metric]:
                 predictions[p.name] = FIT[baseline](p, train, known)(chosen)
         errors.add(predictions, chosen, torch.full((len(chosen),), d))
     return errors.metrics()
+
+
+def _of_one(prepared: Prepared, part: str, d: int) -> Structures:
+    """Structures of one dataset; they stand together, so nothing is copied."""
+    first, end = torch.searchsorted(prepared.dataset[part], torch.tensor([d, d + 1])).tolist()
+    return prepared.structures[part][first:end]
 
 
 def _known(p: Property, s: Structures) -> Tensor:

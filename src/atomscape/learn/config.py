@@ -201,7 +201,8 @@ class Training(Strict):
     evaluate_every: Count = Field(default=1, description="epochs")
     checkpoint_every: Count = Field(default=1, description="epochs")
     checkpoint_seconds: float = Field(default=120.0, gt=0)
-    cache_gigabytes: float = Field(default=2.0, ge=0, description="for neighbour graphs; beyond it, rebuilt")
+    cache_gigabytes: float = Field(default=0.0, ge=0, description="for neighbour graphs; beyond it, rebuilt")
+    memory_gigabytes: float = Field(default=8.0, ge=0, description="per part; beyond it, mapped from disk")
     tensorboard: bool = False
 
     @field_validator("precision", mode="before")

@@ -15,6 +15,7 @@ from atomscape.data.load import load
 from atomscape.data.store import Store
 from atomscape.find import suggest
 from atomscape.learn.config import RunConfig
+from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
@@ -59,15 +60,18 @@ def prepare(config: RunConfig) -> Prepared:
     stores = {d.name: load(d.source, Reading(**d.reading.model_dump())) for d in config.data}
     properties = _properties(config, stores)
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
+    names = [d.name for d in config.data]
+    per_atom = frozenset(n for n, p in properties.items() if p.per == "atom")
+
+    def adapt(d: int, s: Structures) -> Structures:
+        return fully_periodic_stress(with_labels_of(s, properties, _wanted(config, names[d])))
+
     structures, dataset = {}, {}
     for part in PARTS:
-        parts = [
-            with_labels_of(stores[d.name][rows[d.name][part]], properties, _wanted(config, d.name))
-            for d in config.data
-        ]
-        structures[part] = fully_periodic_stress(Structures.concatenate(parts))
+        chosen = [(stores[name], rows[name][part]) for name in names]
+        structures[part] = gathered(chosen, adapt, per_atom, config.training.memory_gigabytes * 1e9)
         dataset[part] = torch.repeat_interleave(
-            torch.arange(len(parts)), torch.tensor([len(p) for p in parts])
+            torch.arange(len(names)), torch.tensor([len(r) for _, r in chosen])
         )
     prepared = Prepared(stores, rows, properties, structures, dataset)
     _check_labels(config, prepared)
