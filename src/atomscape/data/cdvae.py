@@ -1,13 +1,20 @@
-"""Crystals as CDVAE publishes them: three CSV files with the columns ``material_id``, ``cif`` and labels."""
+"""Crystals as CDVAE publishes them: three CSV files with the columns ``material_id``, ``cif`` and labels.
+
+Beside them, the same crystals as packed lines of JSON with ``material_id split lattice frac`` (``species``).
+"""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from ase.data import atomic_numbers
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import FileRecord
@@ -17,7 +24,7 @@ from atomscape.data.packed import cells_from_parameters, packed_batches
 PARTS = ("train", "val", "test")
 FILES = tuple(f"{part}.csv" for part in PARTS)
 
-Labels = Callable[[Mapping[str, str], int], Mapping[str, float]]
+Labels = Callable[[Mapping[str, Any], int], Mapping[str, float]]
 """From a row of the table and the crystal's number of atoms to labels in the units of the house."""
 
 
@@ -56,6 +63,32 @@ def read_csv(path: Path, labels: Labels, size: int = 4096) -> Iterator[Structure
         )
 
 
+def read_lines(
+    path: Path, labels: Labels, element: int | None = None, size: int = 4096
+) -> Iterator[Structures]:
+    """Crystals of packed lines of JSON in batches; lines without ``species`` are all of ``element``."""
+    lines = _json_lines(path)
+    while rows := list(itertools.islice(lines, size)):
+        counts = np.array([len(row["frac"]) for row in rows])
+        numbers = [_numbers(row) if element is None else [element] * len(row["frac"]) for row in rows]
+        cell = np.array([row["lattice"] for row in rows], dtype=np.float64)
+        values = [labels(row, n) for row, n in zip(rows, counts.tolist(), strict=True)]
+        yield from packed_batches(
+            counts,
+            np.concatenate(numbers),
+            cartesian(np.concatenate([row["frac"] for row in rows]), counts, cell),
+            cell,
+            {name: np.array([v[name] for v in values]) for name in values[0]},
+            [row["material_id"] for row in rows],
+        )
+
+
+def splits_of_lines(path: Path) -> dict[str, np.ndarray]:
+    """Rows of train, val and test by the ``split`` of each line."""
+    part = np.array([row["split"] for row in _json_lines(path)])
+    return {name: np.flatnonzero(part == name) for name in PARTS}
+
+
 def splits_of(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     """Rows of train, val and test, in the order of the files."""
     ends = np.cumsum([0] + [sum(1 for _ in csv_rows(path)) for path in paths])
@@ -71,3 +104,12 @@ def csv_rows(path: Path) -> Iterator[dict[str, str]]:
 def cartesian(fractions: np.ndarray, counts: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Positions in Å of packed fractional coordinates."""
     return np.einsum("ai,aij->aj", fractions, cell[np.repeat(np.arange(len(counts)), counts)])
+
+
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt") as file:
+        yield from map(json.loads, file)
+
+
+def _numbers(row: Mapping[str, Any]) -> list[int]:
+    return [atomic_numbers[symbol] for symbol in row["species"]]
