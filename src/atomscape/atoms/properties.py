@@ -175,6 +175,8 @@ PROPERTIES: dict[str, Property] = {
             (3, 3),
         ),
         _p("isotropic_shielding", "ppm", "atom", _SCALAR, False, "a third of the shielding tensor's trace"),
+        _p("total_magnetization", "μB", "structure", _SCALAR, True, "magnetic moment of the whole cell"),
+        _p("exfoliation_energy", "eV/atom", "structure", _SCALAR, False, "energy to peel off one layer"),
     )
 }
 
@@ -190,7 +192,8 @@ def free_property(
     unit: str = "",
     extensive: bool = False,
     shape: tuple[int, ...] = (),
+    description: str = "column of the user's file",
 ) -> Property:
     """A property outside the vocabulary, as a user's own column in a file: numbers that do not turn."""
     irreps = Irreps(f"{max(1, prod(shape))}x{_SCALAR}")
-    return Property(name, unit, per, irreps, extensive, None, shape, "column of the user's file")
+    return Property(name, unit, per, irreps, extensive, None, shape, description)

@@ -22,14 +22,14 @@ FIELDS = (
 """What a structure is made of."""
 
 
-def optimade(base: str, fields: Sequence[str] = (), page: int = 100) -> Service:
+def optimade(base: str, fields: Sequence[str] = (), page: int = 100, whole: bool = True) -> Service:
     """The service at ``base`` (without ``/structures``), asked for structures and more ``fields``."""
 
     def first(filter: str) -> Ask:
         asked = {"response_fields": ",".join((*FIELDS, *fields)), "page_limit": page}
         return Ask(f"{base}/structures?{urlencode(asked | ({'filter': filter} if filter else {}))}")
 
-    return Service(first, _following, lambda answer: answer["data"], _total)
+    return Service(first, _following, lambda answer: answer["data"], _total, whole=whole)
 
 
 def optimade_rows(
