@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tracemalloc
 
 import pytest
 
-from atomscape.data.json_stream import list_items
+from atomscape.data.json_stream import json_entries, list_items
 
 VALUES = [
     1,
@@ -54,6 +55,33 @@ def test_empty_lists(content) -> None:
 def test_other_texts(text, key, message) -> None:
     with pytest.raises(ValueError, match=message):
         list(list_items(io.StringIO(text), key))
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1000])
+@pytest.mark.parametrize("packed", [True, False])
+def test_objects(tmp_path, chunk, packed) -> None:
+    content = {f"key {k}": value for k, value in enumerate(VALUES)}
+    path = tmp_path / ("a.json.gz" if packed else "a.json")
+    text = json.dumps(content).encode()
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert list(json_entries(path, chunk)) == list(content.items())
+    path.write_bytes(gzip.compress(b"{}") if packed else b"{}")
+    assert list(json_entries(path, chunk)) == []
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"a": 1', '{"a": 1, "b": [1,', '{"a" 1}', '{"a": 1 "b": 2}'])
+def test_files_that_are_no_objects(tmp_path, text) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json: the JSON .*download it again"):
+        list(json_entries(tmp_path / "a.json"))
+
+
+def test_a_fault_is_found_where_it_is() -> None:
+    """Not after the rest of the text has been read."""
+    file = io.StringIO("[1, {2: 3}, " + "4, " * 100_000 + "5]")
+    with pytest.raises(ValueError, match="Expecting property name"):
+        list(list_items(file, chunk=1000))
+    assert file.tell() < 10_000
 
 
 def test_elements_before_a_fault_are_given() -> None:

@@ -1,16 +1,21 @@
-"""Elements of a long JSON list, one after the other, in memory for one of them.
+"""Elements of long JSON lists and objects, one after the other, in memory for the largest of them.
 
 ``json.load`` of a database dump of gigabytes needs tens of gigabytes; here the text is decoded as it is read.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from io import TextIOBase
+from pathlib import Path
 from typing import Any
 
 CHUNK = 1 << 20
+"""Characters read at a time."""
+LONGEST_TOKEN = 64
+"""Characters before the window's end in which a fault may come from the cut alone."""
 _SPACE = " \t\n\r"
 _AFTER = tuple(_SPACE + ",:]}")
 """What follows a whole value; ``12`` before a point or an exponent, or at the window's end, may go on."""
@@ -44,6 +49,28 @@ def list_items(file: TextIOBase, key: str | None = None, chunk: int = CHUNK) -> 
         yield text.value()
         if text.expect(",]") == "]":
             return
+
+
+def json_entries(path: Path, chunk: int = CHUNK) -> Iterator[tuple[str, Any]]:
+    """Keys and values of the object that a file (``.gz`` too) holds, in order.
+
+    Raises
+    ------
+    ValueError
+        The file holds no JSON object, or ends before the object does.
+    """
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        text = _Text(file, chunk)
+        try:
+            text.expect("{")
+            ended = text.peek() == "}"
+            while not ended:
+                key = text.value()
+                text.expect(":")
+                yield key, text.value()
+                ended = text.expect(",}") == "}"
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{path}: {error}; download it again") from error
 
 
 class _Text:
@@ -81,9 +108,10 @@ class _Text:
                 if self.ended or self.window[end : end + 1] in _AFTER:
                     self.at = end
                     return value
-            except ValueError:
-                if self.ended:
-                    raise ValueError("the JSON ends early or is none") from None
+            except json.JSONDecodeError as error:
+                cut = error.msg.startswith("Unterminated") or error.pos > len(self.window) - LONGEST_TOKEN
+                if self.ended or not cut:
+                    raise ValueError(f"the JSON ends early or is none ({error.msg})") from None
             self._more(max(self.chunk, len(self.window) - self.at))
 
     def _more(self, size: int = 0) -> bool:
