@@ -34,11 +34,8 @@ def list_datasets() -> None:
 
     made = table("name", "title", "licence", "here")
     for entry in catalogue():
-        size = f" ({entry.download_size / 1e6:,.0f} MB)" if entry.download_size else ""
-        here = {"embedded": "in the package", "here": str(entry.folder)}.get(entry.state)
-        made.add_row(
-            entry.name, entry.card.title, entry.card.licence, here or f"atomscape data get {entry.name}{size}"
-        )
+        here = {"embedded": "in the package", "here": str(entry.folder)}.get(entry.state, entry.how_to_get)
+        made.add_row(entry.name, entry.card.title, entry.card.licence, here)
     console().print(made)
 
 
@@ -50,13 +47,13 @@ def describe(what: What) -> None:
     from atomscape.data.load import load
 
     screen = console()
-    absent = next((e for e in catalogue() if e.name == what and e.state == "to download"), None)
+    absent = next((e for e in catalogue() if e.name == what and e.state.startswith("to ")), None)
     if absent is None:
         store = load(what)
         screen.print(card_table(store.card, store))
     else:
         screen.print(card_table(absent.card, None))
-        screen.print(f"\nIt is not on this machine; download it with: atomscape data get {what}")
+        screen.print(f"\nIt is not on this machine: {absent.how_to_get}", highlight=False)
 
 
 @app.command("get")

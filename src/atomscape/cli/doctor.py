@@ -170,5 +170,5 @@ def datasets() -> Table:
     made = table("dataset", "where", title=f"Data (ATOMSCAPE_DATA {root}; cache {cache_folder()})")
     for entry in catalogue():
         here = "in the package" if entry.state == "embedded" else str(entry.folder)
-        made.add_row(entry.name, here if entry.folder else f"not here; atomscape data get {entry.name}")
+        made.add_row(entry.name, here if entry.folder else f"not here; {entry.how_to_get}")
     return made

@@ -34,7 +34,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """A named dataset and where it is: ``embedded``, ``here``, or ``to download``."""
+    """A named dataset and where it is: ``embedded``, ``here``, ``to download``, ``to ask`` a service for.
+
+    Those without an address are ``to bring``: their files are read where they are put.
+    """
 
     name: str
     card: Card
@@ -47,6 +50,19 @@ class Entry:
         sizes = [f.size for f in self.card.files.values()]
         return None if None in sizes else sum(s for s in sizes if s is not None)
 
+    @property
+    def how_to_get(self) -> str:
+        """What to do to have it, in one line."""
+        size = f" ({self.download_size / 1e6:,.0f} MB)" if self.download_size else ""
+        folders = self.card.folders or (self.name.partition(":")[0],)
+        return {
+            "embedded": "it is in the package",
+            "here": f"it is in {self.folder}",
+            "to download": f"atomscape data get {self.name}{size}",
+            "to ask": f"atomscape data get {self.name} --limit 1000",
+            "to bring": f"put its file into $ATOMSCAPE_DATA/{folders[-1]}",
+        }[self.state]
+
 
 def catalogue() -> list[Entry]:
     """Return all named datasets, sorted by name; nothing is downloaded or converted."""
@@ -54,9 +70,16 @@ def catalogue() -> list[Entry]:
     for name in source_names():
         source = find_source(name)
         folder = find_folder(source)
-        state = "embedded" if source.card.embedded else "here" if folder else "to download"
-        entries.append(Entry(name, source.card, state, folder))
+        entries.append(Entry(name, source.card, _state(source, folder), folder))
     return entries
+
+
+def _state(source: Source, folder: Path | None) -> str:
+    if source.card.embedded or folder is not None:
+        return "embedded" if source.card.embedded else "here"
+    if source.card.files:
+        return "to download"
+    return "to ask" if downloader(source) else "to bring"
 
 
 def get(

@@ -19,7 +19,7 @@ from atomscape.data.card import Card, records
 from atomscape.data.files import Frames, Reading, labels_of, read_files, structure_files
 from atomscape.data.named import find_source, is_source_name, source_names
 from atomscape.data.shards import sha256
-from atomscape.data.source import Source
+from atomscape.data.source import Source, downloader
 from atomscape.data.store import Store, is_store, write_store
 from atomscape.find import suggest
 
@@ -114,9 +114,9 @@ def source_folder(source: Source) -> Path:
     folder, name = find_folder(source), source.card.name
     if folder is None:
         looked = ", ".join(map(str, _places(source)))
-        raise FileNotFoundError(
-            f"{name} is not on this machine (looked in {looked}); download it with: atomscape data get {name}"
-        )
+        has_address = source.card.files or downloader(source)
+        how = f"download it with: atomscape data get {name}" if has_address else "put its file there"
+        raise FileNotFoundError(f"{name} is not on this machine (looked in {looked}); {how}")
     return folder
 
 

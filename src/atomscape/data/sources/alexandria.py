@@ -17,14 +17,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from ase.stress import voigt_6_to_full_3x3_stress
-
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, PropertyRecord, records
-from atomscape.data.files import read_frames
 from atomscape.data.json_lines import json_lines
 from atomscape.data.json_stream import list_items
+from atomscape.data.known_columns import column, read_columns
 from atomscape.data.optimade import optimade, optimade_rows
 from atomscape.data.pages import Asking, Query, Service, collect, entries_of, page_files
 from atomscape.data.pymatgen_json import read_structure, site_values
@@ -121,19 +118,8 @@ def _read_devset(folder: Path) -> Iterator[Structures]:
 
 def _read_random(folder: Path) -> Iterator[Structures]:
     """Crystals of MatterSim's sample; units stand in its headers: eV, eV/Å, eV/Å³ (tension positive)."""
-
-    def rows() -> Iterator[Row]:
-        for atoms in read_frames(folder / RANDOM):
-            known = atoms.calc.results if atoms.calc else {}
-            labels = {
-                "energy": known["energy"],
-                "forces": known["forces"],
-                "stress": voigt_6_to_full_3x3_stress(known["stress"]),
-            }
-            cell = np.asarray(atoms.cell)
-            yield Row(atoms.info["alexandria_id"], atoms.numbers, atoms.positions, cell, labels)
-
-    return batched(rows(), records("energy", "forces", "stress"))
+    columns = (column("energy"), column("forces"), column("stress"))
+    return read_columns(folder / RANDOM, columns, lambda _, image: image.info["alexandria_id"])
 
 
 def _card(
