@@ -150,6 +150,16 @@ def test_coincident_atoms_and_atoms_far_apart():
     assert same(found, reference(*arguments, 3.0))
 
 
+@pytest.mark.parametrize("cutoff", [0.0, 1e-300, 1e-10])
+@pytest.mark.parametrize("atoms", [3, 900])
+def test_atoms_in_one_place(atoms, cutoff):
+    """However small the cutoff: bins have a width, and an atom always finds itself."""
+    place = ([[0.0, 0, 0]] * atoms, np.eye(3), [False] * 3)
+    arguments = batch(place, crystal(1, 3), place)
+    found = native(*arguments, cutoff)
+    assert same(found, reference(*arguments, cutoff))
+
+
 def test_nothing_and_strided_arguments():
     i, j, s = native(*batch(), 3.0)
     assert (i.shape, j.shape, s.shape) == ((0,), (0,), (0, 3))
@@ -182,6 +192,17 @@ def test_without_numba_the_reference_serves(monkeypatch):
     assert "numba is not installed" in told.declined["cpu"]
 
 
+@pytest.mark.parametrize("name", ["positions", "cell", "pbc", "offsets"])
+def test_an_argument_elsewhere_is_not_served(name):
+    """Native code would take its address for one in this memory."""
+    names = "positions", "cell", "pbc", "offsets"
+    arguments = [
+        t.to("meta" if n == name else "cpu") for n, t in zip(names, batch(crystal(1, 5)), strict=True)
+    ]
+    told = neighbour_pairs.explain(*arguments, 3.0)
+    assert told.declined["cpu"] == f"{name}: on meta, not on the CPU"
+
+
 def test_native_code_must_not_raise():
     from atomscape.ops.jit.scalar import longs, native, written
 
@@ -202,7 +223,10 @@ WRONG = {
     "cutoff": ({"cutoff": float("inf")}, "cutoff of inf"),
     "atoms": ({"offsets": torch.tensor([0, 5])}, "ascend from 0 to 2 atoms"),
     "order": ({"offsets": torch.tensor([0, 2, 1, 2]), "copies": 3}, "ascend from 0 to 2 atoms"),
+    "first": ({"offsets": torch.tensor([1, 2])}, "ascend from 0 to 2 atoms"),
+    "none": ({"offsets": torch.tensor([0]), "copies": 0}, "ascend from 0 to 2 atoms"),
     "structures": ({"offsets": torch.tensor([0, 1, 2])}, r"offsets has shape \[3\]"),
+    "cell": ({"cell": torch.full((1, 3, 3), torch.nan)}, "position or cell that is not finite"),
 }
 
 

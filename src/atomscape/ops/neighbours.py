@@ -70,6 +70,8 @@ def dual_vectors(
     cell: Float[Tensor, "structures 3 3"], pbc: Bool[Tensor, "structures 3"]
 ) -> Float[Tensor, "structures 3 3"]:
     """Columns b_k with a_i·b_k = δ_ik in the span of the periodic rows a_i; zero where not periodic."""
+    if not bool(pbc.any()):
+        return torch.zeros_like(cell)
     full = pbc.all(1)
     if bool(full.all()):
         return torch.linalg.inv(cell)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 from atomscape.ops.convolution import Coupling
 from atomscape.shapes import Tensor
@@ -40,11 +41,23 @@ def check_axes(
     """
     found = dict(sizes)
     for name, t in tensors.items():
-        words = axes[name].split()
-        if t.dim() == len(words) and all(
-            found.setdefault(w, int(w) if w.isdigit() else n) == n
-            for w, n in zip(words, t.shape, strict=True)
-        ):
+        words = _words(axes[name])
+        if _fits(words, t.shape, found):
             continue
         asked = ", ".join(w if w.isdigit() or w not in found else f"{w} = {found[w]}" for w in words)
         raise ValueError(f"{operation}: {name} has shape {list(t.shape)}; it must be [{asked}]")
+
+
+@cache
+def _words(axes: str) -> tuple[str, ...]:
+    return tuple(axes.split())
+
+
+def _fits(words: tuple[str, ...], shape: Sequence[int], found: dict[str, int]) -> bool:
+    """Compare one shape with what is known, and learn the sizes of axes that are new."""
+    if len(words) != len(shape):
+        return False
+    for w, n in zip(words, shape, strict=True):
+        if found.setdefault(w, int(w) if w.isdigit() else n) != n:
+            return False
+    return True

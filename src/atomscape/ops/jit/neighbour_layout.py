@@ -5,6 +5,9 @@ from __future__ import annotations
 WRAP, COUNT, WRITE = 0, 1, 2
 """Steps: atoms are brought into their cells, edges of each centre counted, and written."""
 
+FAR, MISPLACED = -1, -2
+"""In place of a number of images: atoms that cannot be wrapped, offsets that do not ascend from 0."""
+
 INFO = 18
 """Numbers that are kept per structure."""
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 
-from atomscape.ops.jit.neighbour_layout import INFO, LONGEST, PARTS, WRAP, WRITE
+from atomscape.ops.jit.ascending import ascending
+from atomscape.ops.jit.neighbour_layout import FAR, INFO, LONGEST, MISPLACED, PARTS, WRAP, WRITE
 from atomscape.ops.jit.scalar import (
-    CHUNK,
     LANES,
     doubles,
     ints,
@@ -28,7 +28,6 @@ from atomscape.ops.jit.scalar import (
     lowest_of,
     native,
     number_of,
-    smaller,
     within,
 )
 
@@ -41,9 +40,13 @@ BINS = 4
 FARTHEST = 2.0**30
 """Cells that an atom may be away from the one at the origin."""
 
-Atoms = namedtuple("Atoms", "x cell dual offsets cutoff y fraction moved info images")
-"""What is known per atom and structure. ``info``: lowest and highest fractions, lowest and highest corner of
-the box, reach, the two r² between which the arithmetic of the reference decides, reach in cells."""
+SHORTEST = 1e-150
+"""Å that a reach has at least: bins have a width, and its square is a number."""
+
+Atoms = namedtuple("Atoms", "x cell dual offsets cutoff images rows y fraction moved info")
+"""What is known per atom and structure. ``rows``: edges of each atom, then where they begin. ``info``: lowest
+and highest fractions, lowest and highest corner of the box, reach, the two r² between which the arithmetic of
+the reference decides, reach in cells."""
 
 Points = namedtuple("Points", "x y z image")
 """Images in some order: coordinates and number."""
@@ -59,22 +62,28 @@ Grid = namedtuple("Grid", "x y z wide deep high dx dy nx ny nz")
 
 @native
 def program(args, thread, threads):
-    """Entry; ``args[12]`` is the step."""
+    """Entry; ``args[13]`` is the step."""
     atoms = Atoms(
         doubles(args[0]),
         doubles(args[1]),
         doubles(args[2]),
         longs(args[3]),
         doubles(args[4])[0],
-        doubles(args[5]),
-        doubles(args[6]),
-        ints(args[7]),
+        longs(args[5]),
+        longs(args[6]),
+        doubles(args[7]),
         doubles(args[8]),
-        longs(args[9]),
+        ints(args[9]),
+        doubles(args[10]),
     )
-    if args[12] == WRAP:
-        for s in range(args[10] * thread // threads, args[10] * (thread + 1) // threads):
-            wrap(atoms, s, atoms.offsets[s], atoms.offsets[s + 1])
+    structures, n = args[11], args[12]
+    if args[13] == WRAP:
+        for s in range(structures * thread // threads, structures * (thread + 1) // threads):
+            start, stop = atoms.offsets[s], atoms.offsets[s + 1]
+            if 0 <= start <= stop <= n and (s > 0 or start == 0) and (s + 1 < structures or stop == n):
+                wrap(atoms, s, start, stop)
+            else:
+                atoms.images[s] = MISPLACED
     else:
         search(atoms, args, thread, threads)
 
@@ -83,7 +92,7 @@ def program(args, thread, threads):
 def wrap(atoms, s, start, stop):
     """Wrapped position, fractions and cells moved of each atom; info of the structure, and images at most.
 
-    ``images`` is -1 if an atom is too far away to be wrapped, or nowhere (NaN).
+    ``images`` is ``FAR`` if an atom is too far away to be wrapped, or nowhere (NaN), be it for its cell.
     """
     x, y, f, w, cell, dual = atoms.x, atoms.y, atoms.fraction, atoms.moved, atoms.cell, atoms.dual
     info, h, c = atoms.info, INFO * s, 9 * s
@@ -93,7 +102,7 @@ def wrap(atoms, s, start, stop):
             f[p + k] = x[p] * dual[c + k] + x[p + 1] * dual[c + 3 + k] + x[p + 2] * dual[c + 6 + k]
             largest = max(largest, abs(x[p + k]))
             far |= not (abs(f[p + k]) < FARTHEST and abs(x[p + k]) < LONGEST)
-    atoms.images[s] = -1 if far else 0
+    atoms.images[s] = FAR if far else 0
     if far or start == stop:
         return
     for k in range(3):
@@ -107,11 +116,12 @@ def wrap(atoms, s, start, stop):
         for k in range(3):
             move = w[p] * cell[c + k] + w[p + 1] * cell[c + 3 + k] + w[p + 2] * cell[c + 6 + k]
             y[p + k] = x[p + k] - move
+            far |= not abs(y[p + k]) < LONGEST
             info[h + k] = min(info[h + k], f[p + k])
             info[h + 3 + k] = max(info[h + 3 + k], f[p + k])
             info[h + 6 + k] = min(info[h + 6 + k], y[p + k])
             info[h + 9 + k] = max(info[h + 9 + k], y[p + k])
-    atoms.images[s] = _reach(atoms, h, c, start, stop, largest)
+    atoms.images[s] = FAR if far else _reach(atoms, h, c, start, stop, largest)
 
 
 @native
@@ -125,7 +135,7 @@ def _reach(atoms, h, c, start, stop, largest):
         info[h + 15 + k] = planes
         if planes > 0.0:
             scale += row * ((2 * largest + cutoff) * planes + 2.0)
-    slack = 1e-13 * scale
+    slack = max(1e-13 * scale, SHORTEST)
     info[h + 12] = cutoff + slack
     info[h + 13] = max(cutoff - slack, 0.0) ** 2
     info[h + 14] = (cutoff + slack) ** 2
@@ -144,7 +154,7 @@ def _reach(atoms, h, c, start, stop, largest):
 @native
 def search(atoms, args, thread, threads):
     """Count the edges of each centre into ``rows``, or write them to where their rows begin."""
-    structures, n, writing, rows = args[10], args[11], args[12] == WRITE, longs(args[13])
+    structures, n, writing, rows = args[11], args[12], args[13] == WRITE, atoms.rows
     room = _room(args[17] + thread * args[18] * PARTS * 8, args[18])
     share, end = n * thread // threads, n * (thread + 1) // threads
     for s in range(structures):
@@ -165,7 +175,7 @@ def search(atoms, args, thread, threads):
             a = k if single else room.walk[k]
             found = _found(atoms, s, start, a, grid, points, room, writing)
             if writing:
-                chosen = room.found if single else _ordered(room.found, room.order, found)
+                chosen = room.found if single else ascending(room.found, room.order, found)
                 _write(atoms, start, a, chosen, found, room, args)
             else:
                 rows[start + a + 1] = found - 1
@@ -351,39 +361,10 @@ def _judged(atoms, s, start, a, room, n):
 
 
 @native
-def _ordered(found, order, n):
-    """Numbers in ascending order, in one of the two arrays: chunks by counting, then merged in pairs."""
-    for q in range(n, (n + CHUNK - 1) // CHUNK * CHUNK):
-        found[q] = 0x7FFFFFFF
-    for q in range(n):
-        begin = q // CHUNK * CHUNK
-        order[begin + smaller(found, begin, found[q])] = found[q]
-    here, there, width = order, found, CHUNK
-    while width < n:
-        for pair in range((n + 2 * width - 1) // (2 * width)):
-            begin = 2 * width * pair
-            _merge(here, there, begin, min(begin + width, n), min(begin + 2 * width, n))
-        here, there, width = there, here, 2 * width
-    return here
-
-
-@native
-def _merge(here, there, begin, middle, end):
-    """Two neighbouring ascending sequences become one; no branches, for none could be foretold."""
-    a, b = begin, middle
-    for q in range(begin, end):
-        x, y = here[a], here[b]
-        first = (b >= end) | ((a < middle) & (x < y))
-        there[q] = x if first else y
-        a += first
-        b += 1 - first
-
-
-@native
 def _write(atoms, start, a, chosen, found, room, args):
     """Write a centre's edges to where its row begins, all but the one to itself."""
     centre, neighbour, shift = longs(args[14]), longs(args[15]), longs(args[16])
-    i, home, record, e = start + a, room.home[a], room.record, longs(args[13])[start + a]
+    i, home, record, e = start + a, room.home[a], room.record, atoms.rows[start + a]
     w0, w1, w2 = atoms.moved[3 * i], atoms.moved[3 * i + 1], atoms.moved[3 * i + 2]
     for q in range(found):
         image = chosen[q]

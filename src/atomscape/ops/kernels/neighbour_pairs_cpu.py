@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 from functools import cache
+from itertools import accumulate
 
 import numpy as np
 import torch
 
 from atomscape.ops.jit.axes import check_axes
 from atomscape.ops.jit.compile import address_of
-from atomscape.ops.jit.neighbour_layout import COUNT, INFO, LONGEST, MOST_IMAGES, PADDING, PARTS, WRAP, WRITE
+from atomscape.ops.jit.neighbour_layout import (
+    COUNT,
+    FAR,
+    INFO,
+    LONGEST,
+    MISPLACED,
+    MOST_IMAGES,
+    PADDING,
+    PARTS,
+    WRAP,
+    WRITE,
+)
 from atomscape.ops.jit.team import run as run_on_team
 from atomscape.ops.jit.team import threads_for
 from atomscape.ops.neighbours import dual_vectors
@@ -27,8 +40,9 @@ _WORK = 100.0  # per atom, in multiplications; less than it takes, for threads a
 
 def serves(positions: Tensor, cell: Tensor, pbc: Tensor, offsets: Tensor, cutoff: float) -> str | None:
     """Everything on a CPU."""
-    if positions.device.type != "cpu":
-        return f"positions are on {positions.device.type}, not on the CPU"
+    for name, t in (("positions", positions), ("cell", cell), ("pbc", pbc), ("offsets", offsets)):
+        if not t.is_cpu:
+            return f"{name}: on {t.device.type}, not on the CPU"
     if offsets.dtype not in (torch.int32, torch.int64):
         return f"offsets are {offsets.dtype}, neither int32 nor int64"
     if not _numba():
@@ -51,41 +65,49 @@ def run(
         Shapes do not fit, offsets do not divide the atoms, a number is not finite, atoms are so far outside
         their cell, or the cutoff is so large, that images cannot be numbered.
     """
-    given = {"positions": positions, "cell": cell, "pbc": pbc, "offsets": offsets}
-    check_axes("neighbour_pairs", _AXES, given, {"structures_and_one": len(cell) + 1})
+    _check(positions, cell, pbc, offsets, cutoff)
     x, cell = positions.detach().double().contiguous(), cell.detach().double()
-    offsets = offsets.long().contiguous()
-    _check(offsets, len(x), cutoff)
-    dual, cell = dual_vectors(cell, pbc).contiguous(), cell.contiguous()
+    dual, cell, offsets = dual_vectors(cell, pbc).contiguous(), cell.contiguous(), offsets.long().contiguous()
     n, structures = len(x), len(cell)
-    limit = torch.tensor([cutoff], dtype=torch.float64)
-    wrapped, fraction, moved = x.new_empty(n, 3), x.new_empty(n, 3), x.new_empty(n, 3, dtype=torch.int32)
-    info, images = x.new_empty(structures, INFO), offsets.new_zeros(structures)
-    known = x, cell, dual, offsets, limit, wrapped, fraction, moved, info, images
-    head = [*(t.data_ptr() for t in known), structures, n]
-    threads = threads_for(_WORK * n)
-    run_on_team(_kernel(), [*head, WRAP], threads if structures > 1 else 1)
-    size = _most(images, cutoff) + PADDING
-    rows, memory = offsets.new_zeros(n + 1), x.new_empty(threads, PARTS * size)
+    images, rows, addresses = _scratch(n, structures)
+    limit = ctypes.c_double(cutoff)
+    head = [*(t.data_ptr() for t in (x, cell, dual, offsets)), ctypes.addressof(limit), *addresses]
+    head += [structures, n]
+    threads, kernel = threads_for(_WORK * n), _kernel()
+    run_on_team(kernel, [*head, WRAP], threads if structures > 1 else 1)
+    size = _most(images.tolist(), cutoff, offsets, n) + PADDING
+    memory = x.new_empty(threads * PARTS * size)
     tail = [memory.data_ptr(), size]
-    run_on_team(_kernel(), [*head, COUNT, rows.data_ptr(), 0, 0, 0, *tail], threads)
-    torch.cumsum(rows, 0, out=rows)
+    run_on_team(kernel, [*head, COUNT, 0, 0, 0, *tail], threads)
+    np.cumsum(rows, out=rows)
     edges = int(rows[-1])
     centre, neighbour, shift = _room(edges), _room(edges), _room(edges, 3)
-    places = [t.data_ptr() for t in (rows, centre, neighbour, shift)]
-    run_on_team(_kernel(), [*head, WRITE, *places, *tail], threads)
+    places = [t.data_ptr() for t in (centre, neighbour, shift)]
+    run_on_team(kernel, [*head, WRITE, *places, *tail], threads)
     return centre, neighbour, shift
 
 
-def _check(offsets: Tensor, atoms: int, cutoff: float) -> None:
-    """Refuse what would make the search read other memory, or go on for ever."""
-    bounds = offsets.numpy()
-    if bounds[0] != 0 or bounds[-1] != atoms or (np.diff(bounds) < 0).any():
-        raise ValueError(
-            f"offsets run from {bounds[0]} to {bounds[-1]}; they must ascend from 0 to {atoms} atoms"
-        )
+def _check(positions: Tensor, cell: Tensor, pbc: Tensor, offsets: Tensor, cutoff: float) -> None:
+    """Refuse shapes that do not fit, and what would make the search go on for ever."""
+    given = {"positions": positions, "cell": cell, "pbc": pbc, "offsets": offsets}
+    check_axes("neighbour_pairs", _AXES, given, {"structures_and_one": len(cell) + 1})
     if not 0 <= cutoff < LONGEST:
         raise ValueError(f"cutoff of {cutoff} Å asked for; it must be finite (below 1e100) and not negative")
+
+
+def _scratch(atoms: int, structures: int) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Images of each structure, rows of edges, and the addresses of these and of all that steps share.
+
+    It is one piece of memory: for a molecule, asking for several would take longer than the search. Behind
+    images and rows come positions and fractions of wrapped atoms, cells that they were moved, and ``info``.
+    """
+    sizes = structures, atoms + 1, 3 * atoms, 3 * atoms, 2 * atoms, INFO * structures
+    memory = np.empty(sum(sizes), np.int64)
+    start = memory.ctypes.data
+    addresses = [start + 8 * before for before in accumulate(sizes[:-1], initial=0)]
+    images, rows = memory[:structures], memory[structures : structures + atoms + 1]
+    rows[0] = 0
+    return images, rows, addresses
 
 
 @cache
@@ -111,19 +133,20 @@ def _room(*shape: int) -> Tensor:
     return torch.from_numpy(np.empty(shape, np.int64))
 
 
-def _most(images: Tensor, cutoff: float) -> int:
+def _most(images: list[int], cutoff: float, offsets: Tensor, atoms: int) -> int:
     """Most images that a structure can have, refused where they cannot be numbered."""
-    if len(images) == 0:
-        return 0
-    least, most = (int(v) for v in torch.aminmax(images))
-    if least < 0:
+    least, most = min(images, default=0), max(images, default=0)
+    if least == MISPLACED or (not images and atoms):
+        first, last = int(offsets[0]), int(offsets[-1])
+        raise ValueError(f"offsets run from {first} to {last}; they must ascend from 0 to {atoms} atoms")
+    if least == FAR:
         raise ValueError(
-            f"structure {int(images.argmin())} has an atom 10⁹ or more cells from the one at the origin, "
-            "or a position that is not finite (or beyond 1e100 Å); wrap its positions into the cell."
+            f"structure {images.index(least)} has an atom 10⁹ or more cells from the one at the origin, or a "
+            "position or cell that is not finite (or beyond 1e100 Å); wrap its positions into the cell."
         )
     if most > MOST_IMAGES:
         raise ValueError(
-            f"structure {int(images.argmax())} has more than {MOST_IMAGES:.1e} periodic images within the "
+            f"structure {images.index(most)} has more than {MOST_IMAGES:.1e} periodic images within the "
             f"cutoff of {cutoff} Å; ask for a smaller cutoff."
         )
     return most
