@@ -168,6 +168,14 @@ def test_nothing_and_strided_arguments():
     assert same(native(*strided, 4.0), native(x, cell, pbc, offsets, 4.0))
 
 
+def test_numbers_whose_sign_torch_has_yet_to_turn():
+    x, cell, pbc, offsets = batch(crystal(1, 8))
+    turned = torch.complex(x, -x).conj().imag
+    assert turned.is_neg()
+    minus = torch.complex(cell, -cell).conj().imag
+    assert same(native(turned, minus, pbc, offsets, 4.0), native(x, cell, pbc, offsets, 4.0))
+
+
 def test_what_cannot_be_numbered_is_refused():
     x, cell, _ = crystal(1, 4)
     with pytest.raises(ValueError, match=r"structure 1 has an atom 10⁹ or more cells"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import torch
 
 from atomscape.ops.convolution import Coupling, convolution
 from atomscape.ops.jit import edge_kernels
+from atomscape.ops.kernels import radial_convolution_cpu
 from atomscape.ops.radial_convolution import radial_convolution, radial_weights
 
 C = Coupling(1, 1, 1)
@@ -88,6 +90,14 @@ def test_arguments_that_do_not_fit(place, name):
     arguments[place] = arguments[place][:, :2] if name == "W" else arguments[place][:5]
     with pytest.raises(ValueError, match=f"{name} has shape .* it must be"):
         torch.ops.atomscape.radial_convolution_cpu(*arguments, edge_kernels.numbers_of(C))
+
+
+@pytest.mark.parametrize("rows", [0, 5])
+def test_starts_that_are_not_those_of_the_edges(rows):
+    """None at all would else mean that there is no table."""
+    *arguments, start = problem(4, 4)
+    with pytest.raises(ValueError, match=rf"start has shape \[{rows}\]; it must be \[edges = 6\]"):
+        inspect.unwrap(radial_convolution_cpu.run)(*arguments, start[:rows])
 
 
 def test_what_is_declined_says_why():

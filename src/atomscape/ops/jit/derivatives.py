@@ -80,6 +80,11 @@ def given_or_nothing(found: Sequence[Tensor], need: Sequence[bool]) -> tuple[Ten
     return tuple(t if n else None for t, n in zip(found, need, strict=True))
 
 
+def asked(cotangents: Sequence[Tensor | None], need: Sequence[bool]) -> list[Tensor | None]:
+    """Cotangents of results that were asked for; for others a tracer may give zeros of no elements."""
+    return [c if n else None for c, n in zip(cotangents, need, strict=True)]
+
+
 def like(tensors: Sequence[Tensor], need: Sequence[bool]) -> tuple[Tensor, ...]:
     """Empty tensors like these, with no elements where they are not needed."""
     return tuple(t.new_empty(t.shape) if n else t.new_empty(0) for t, n in zip(tensors, need, strict=True))
@@ -98,7 +103,9 @@ def derive_composed(composed: Callable, floating: int) -> Callable:
             views = [t.view_as(t) if t.requires_grad else t for t in tensors[:floating]]
             results = composed(*views, *tensors[floating:], *ctx.rest)
         pairs = [
-            (r, c) for r, c in zip(results, cotangents, strict=True) if c is not None and r.requires_grad
+            (r, c)
+            for r, c in zip(results, cotangents, strict=True)
+            if c is not None and c.shape == r.shape and r.requires_grad
         ]
         leaves = [v for v, t in zip(views, tensors, strict=False) if t.requires_grad]
         rest = (None,) * (len(tensors) - floating + len(ctx.rest))

@@ -10,7 +10,7 @@ import torch
 
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.jit import edge_kernels as kernels
-from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
+from atomscape.ops.jit.derivatives import asked, define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.launch import declined, not_indices
 from atomscape.shapes import Float, Int, Tensor
 
@@ -84,6 +84,7 @@ def _derive(ctx, g):
 
 def _derive_again(ctx, *cotangents):
     need = wanted(ctx)[:4]
+    cotangents = asked(cotangents, ctx.rest[1])
     if all(t is None for t in cotangents):
         return (None,) * 8
     g, x, Y, w, *indices = ctx.saved_tensors

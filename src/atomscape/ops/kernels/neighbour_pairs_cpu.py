@@ -66,7 +66,8 @@ def run(
         their cell, or the cutoff is so large, that images cannot be numbered.
     """
     _check(positions, cell, pbc, offsets, cutoff)
-    x, cell = positions.detach().double().contiguous(), cell.detach().double()
+    x, cell = (t.detach().double().resolve_neg() for t in (positions, cell))
+    x = x.contiguous()
     dual, cell, offsets = dual_vectors(cell, pbc).contiguous(), cell.contiguous(), offsets.long().contiguous()
     n, structures = len(x), len(cell)
     images, rows, addresses = _scratch(n, structures)

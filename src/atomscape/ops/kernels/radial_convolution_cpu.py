@@ -10,7 +10,7 @@ import torch
 
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.jit import edge_kernels as kernels
-from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
+from atomscape.ops.jit.derivatives import asked, define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.launch import declined, not_indices
 from atomscape.ops.kernels import convolution_cpu  # noqa: F401  registers what derivatives are made of
 from atomscape.ops.radial_convolution import radial_weights
@@ -48,6 +48,10 @@ def run(
     start: Int[Tensor, " edges"] | None = None,
 ) -> Float[Tensor, "atoms lm_out channels"]:
     """Same as the reference."""
+    if start is not None and start.shape != centre.shape:
+        raise ValueError(
+            f"radial_convolution: start has shape {list(start.shape)}; it must be [edges = {len(centre)}]"
+        )
     first = centre.new_empty(0, dtype=torch.int64) if start is None else start.long()
     numbers = kernels.numbers_of(coupling)
     return torch.ops.atomscape.radial_convolution_cpu(
@@ -126,6 +130,7 @@ def _derive(ctx, g):
 
 def _derive_again(ctx, *cotangents):
     need = wanted(ctx)[:5]
+    cotangents = asked(cotangents, ctx.rest[1])
     if all(t is None for t in cotangents):
         return (None,) * 10
     g, x, Y, h, W, start, *indices = ctx.saved_tensors
