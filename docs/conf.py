@@ -28,6 +28,7 @@ extensions = [
     "plain_docstrings",
     "results",
     "speed",
+    "tenfold",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "examples", "images/README.md", "gallery/sg_execution_times.rst"]

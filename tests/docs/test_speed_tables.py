@@ -74,6 +74,29 @@ def test_what_is_not_measured_names_its_command(speed_tables, results, tmp_path)
     assert "`python benchmarks/gpu.py`" in speed_tables.missing("gpu")
 
 
+def test_how_far_ten_times_is(speed_tables, tmp_path):
+    """From the step, the convolution alone and the limits of one machine; or the command that is missing."""
+    import tenfold
+
+    file = tmp_path / "results.jsonl"
+    assert "benchmarks/layer.py" in tenfold.text(file)
+    step = {**row(tenfold.STEP, 1e-5, "e3nn", 6e-5), "question": "layer"}
+    alone = row(tenfold.ALONE, 2e-6, "e3nn", 9e-5)
+    limits = {
+        **row(tenfold.MACHINE, 1.0, "its limits", None),
+        "note": "645 GFLOP/s float32, 9 GFLOP/s float64",
+    }
+    elsewhere = {**limits, "machine": "another", "note": "1 GFLOP/s float32"}
+    file.write_text("\n".join(map(json.dumps, (step, limits))))
+    assert "benchmarks/convolution.py" in tenfold.text(file)
+    file.write_text("\n".join(map(json.dumps, (step, alone, limits, elsewhere))))
+    found = tenfold.text(file)
+    assert "e3nn needs 60 µs per edge and we 10 µs: 6 ×" in found
+    assert "Ten times would be 6 µs, which is 1.7 times less than we need" in found
+    assert "1 µs at the 645 GFLOP/s" in found
+    assert "leaves 3 µs for everything else" in found
+
+
 def test_sizes(speed_tables):
     """Three digits in a unit that suits."""
     shown = speed_tables.shown
