@@ -13,6 +13,7 @@ from atomscape.ops.harmonics import solid_harmonics, spherical_harmonics
 from atomscape.ops.jit import team
 from atomscape.ops.jit.paths import groups
 from atomscape.ops.radial_convolution import radial_convolution
+from atomscape.ops.segment import segment_sum
 from atomscape.testing import op_laws
 from atomscape.testing.op_laws import Constant
 
@@ -66,6 +67,23 @@ def test_points(points):
         (spherical_harmonics, (random(points, 3), 3)),
     ):
         op_laws.check_threads(op, arguments)
+
+
+@pytest.mark.parametrize("shape", [(40_000, 64), (50_000,), (700, 9, 200)], ids=str)
+@pytest.mark.parametrize("segments", [3, 900])
+def test_segment_sums(shape, segments):
+    """There is no kernel: torch's own sums keep the law, for segments in any order."""
+    values = random(*shape, dtype=torch.float32)
+    index = torch.randint(segments, shape[:1], generator=torch.Generator().manual_seed(1))
+    results = []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            results.append(segment_sum(values, index, segments))
+    finally:
+        torch.set_num_threads(1)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
 
 
 def test_threads_of_their_own(problem, factored, plain_threads):
