@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 
 import pytest
 
+import atomscape.find as finding
 from atomscape.find import KINDS, available, find, suggest
 
 
@@ -55,6 +57,21 @@ def test_entry_point(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     assert "elsewhere" in available("heads")
     assert find("heads", "elsewhere").answer == 43
+
+
+def test_installed_packages_are_opened_once(monkeypatch):
+    """There may be hundreds; every operation asks for its back-ends at first use."""
+    asked = []
+
+    def counted(group: str):
+        asked.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr(finding, "entry_points", counted)
+    finding._on.cache_clear()
+    for name in available("ops.kernels"):
+        find("ops.kernels", name)
+    assert asked == ["atomscape.ops.kernels"]
 
 
 def test_a_typo_gets_a_suggestion():

@@ -11,9 +11,11 @@ Adding an encoder, head or dataset is therefore adding one file; nothing else ha
 
 from __future__ import annotations
 
+import sys
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module, resources
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from types import ModuleType
 
 KINDS = (
@@ -31,7 +33,7 @@ KINDS = (
 def available(kind: str) -> list[str]:
     """Names that ``find`` knows for this kind, sorted; nothing is imported to list them."""
     _check(kind)
-    return sorted(_files(kind) | {e.name for e in entry_points(group=f"atomscape.{kind}")})
+    return sorted(_files(kind) | {e.name for e in _offered(kind)})
 
 
 def find(kind: str, name: str) -> ModuleType:
@@ -43,13 +45,14 @@ def find(kind: str, name: str) -> ModuleType:
         No plug-in has that name, or a dotted path leads to no module; the message lists those that exist and
         the nearest spelling.
     """
-    names = available(kind)
+    _check(kind)
     if "." in name:
         return _imported(name)
     if name in _files(kind):
         return import_module(f"atomscape.{kind}.{name}")
-    for entry in entry_points(group=f"atomscape.{kind}", name=name):
+    for entry in _offered(kind).select(name=name):
         return entry.load()
+    names = available(kind)
     raise LookupError(f"no {kind} called {name!r}{suggest(name, names)} Known: {', '.join(names)}.")
 
 
@@ -68,6 +71,17 @@ def suggest(name: str, known: list[str] | tuple[str, ...]) -> str:
     """End of a sentence about an unknown name: ``"; did you mean 'tfn'?"`` or ``"."``."""
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _offered(kind: str) -> EntryPoints:
+    """Entry points of other packages."""
+    return _on(tuple(sys.path), f"atomscape.{kind}")
+
+
+@cache
+def _on(path: tuple[str, ...], group: str) -> EntryPoints:
+    """Entry points on a path; every installed package has to be opened for them, so only once."""
+    return entry_points(group=group)
 
 
 def _files(kind: str) -> set[str]:
