@@ -16,6 +16,7 @@ import pytest
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.json_lines import json_lines
+from atomscape.data.load import load
 from atomscape.data.named import find_source
 from atomscape.data.pymatgen_json import read_structure, site_values
 from atomscape.data.sources import carolina, colabfit, jarvis, matbench
@@ -178,6 +179,22 @@ def test_jarvis(tmp_path, packed) -> None:
     assert not {"gap_mbj", "shear_modulus", "energy_above_hull"} & set(s.labels), "known of none"
 
 
+def test_damaged_files_are_named(tmp_path) -> None:
+    (tmp_path / "jdft_3d-12-12-2022.json.zip").write_bytes(b"no zip")
+    with pytest.raises(
+        ValueError, match=r"jdft_3d-12-12-2022.json.zip is not the archive of .*download it again"
+    ):
+        read("jarvis:dft_3d", tmp_path)
+    table(tmp_path, "phonons", "last phdos peak", [1.0] * 50)
+    path = tmp_path / "matbench_phonons.json.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"matbench_phonons.json.gz: .*download it again"):
+        read("matbench:phonons", tmp_path)
+    (tmp_path / "alexandria_000.json.bz2").write_bytes(bz2.compress(b'{"entries": []}' * 9)[:-9])
+    with pytest.raises(ValueError, match=r"alexandria_000.json.bz2: .*download it again"):
+        list(find_source("alexandria:pbe").read(tmp_path))
+
+
 def test_alexandria_files(tmp_path) -> None:
     forces = [[0.0, 0.0, 0.1], [0.0, 0.0, -0.1]]
     entry = {
@@ -299,3 +316,20 @@ def test_real_carolina(real_data) -> None:
     distances = (first.positions[:, None] - first.positions).norm(dim=-1)
     assert first.formulas() == ["Ir8S6Tc"]
     assert 1.9 < float(distances[distances > 0].min()) < 2.6, "bonds in Å, not fractions of the cell"
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("nomad", 200), ("oqmd", 200), ("carolina", 100), ("colabfit:devset", 262),
+        ("alexandria:devset", 98), ("alexandria:random_1k", 1000),
+    ],
+)  # fmt: skip
+def test_real_sets_become_stores(data_root, tmp_path, monkeypatch, name, count) -> None:
+    monkeypatch.setenv("ATOMSCAPE_CACHE", str(tmp_path))
+    store = load(name)
+    assert len(store) == count
+    assert set(store.properties) <= {p.name for p in find_source(name).card.properties}
+    assert len(set(store.ids)) == count
+    store.verify()

@@ -165,6 +165,18 @@ def test_too_large_to_be_asked_for_whole(get, numbers) -> None:
     assert get(limit=1, how={"whole": False}) == ["0"]
 
 
+def test_a_damaged_page_is_told_and_asked_for_again(get, numbers, tmp_path) -> None:
+    get()
+    page = tmp_path / PAGES / "000001.json.gz"
+    page.write_bytes(page.read_bytes()[:-9] + b"nine byte")
+    with pytest.raises(ValueError, match=r"000001\.json\.gz is damaged .* remove it"):
+        list(entries_of(tmp_path, lambda a: a["data"]))
+    page.unlink()
+    assert page_files(tmp_path) == []
+    assert get() == [str(k) for k in range(10)]
+    assert [r.query["from"] for r in numbers.requests[4:]] == ["3", "6", "9"]
+
+
 def test_keys_are_sent_and_not_kept(get, numbers, tmp_path) -> None:
     get(limit=1, how={"headers": lambda: {"X-API-KEY": "secret"}})
     assert numbers.requests[0].headers["x-api-key"] == "secret"

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import TextIOBase
 from pathlib import Path
 from typing import Any
@@ -51,26 +54,40 @@ def list_items(file: TextIOBase, key: str | None = None, chunk: int = CHUNK) -> 
             return
 
 
+def file_items(path: Path, key: str | None = None, chunk: int = CHUNK) -> Iterator[Any]:
+    """Elements of a list in a file (``.gz`` and ``.bz2`` too); see ``list_items``. Errors name the file."""
+    with _opened(path) as file:
+        yield from list_items(file, key, chunk)
+
+
 def json_entries(path: Path, chunk: int = CHUNK) -> Iterator[tuple[str, Any]]:
-    """Keys and values of the object that a file (``.gz`` too) holds, in order.
+    """Keys and values of the object that a file (``.gz`` and ``.bz2`` too) holds, in order.
 
     Raises
     ------
     ValueError
         The file holds no JSON object, or ends before the object does.
     """
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+    with _opened(path) as file:
         text = _Text(file, chunk)
-        try:
-            text.expect("{")
-            ended = text.peek() == "}"
-            while not ended:
-                key = text.value()
-                text.expect(":")
-                yield key, text.value()
-                ended = text.expect(",}") == "}"
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{path}: {error}; download it again") from error
+        text.expect("{")
+        ended = text.peek() == "}"
+        while not ended:
+            key = text.value()
+            text.expect(":")
+            yield key, text.value()
+            ended = text.expect(",}") == "}"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIOBase]:
+    """The text of a file, unpacked; what cannot be read is told with its name."""
+    how = {".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    try:
+        with how(path, "rt", encoding="utf-8") as file:
+            yield file
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path}: {error}; download it again") from error
 
 
 class _Text:

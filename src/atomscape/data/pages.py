@@ -12,6 +12,7 @@ import json
 import os
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -110,7 +111,8 @@ def page_files(folder: Path) -> list[Path]:
     path = folder / PAGES / QUERY
     if not path.is_file() or not (done := json.loads(path.read_text())["complete"]):
         return []
-    return [path, *(_page(folder / PAGES, k) for k in range(done["pages"]))]
+    kept = [_page(folder / PAGES, k) for k in range(done["pages"])]
+    return [path, *kept] if all(page.is_file() for page in kept) else []
 
 
 def entries_of(folder: Path, entries: Callable[[Any], list]) -> Iterator[Any]:
@@ -184,6 +186,7 @@ def _state(pages: Path, first: Ask) -> dict[str, Any]:
     if path.is_file():
         state = json.loads(path.read_text())
         known = {"url": state["url"], "body": state["body"]}
+        state["complete"] = state["complete"] if page_files(pages.parent) else None
     elif _page(pages, 0).is_file():
         state, known = {"complete": None}, _read(_page(pages, 0))["ask"]
     else:
@@ -215,7 +218,10 @@ def _keep(path: Path, ask: Ask, before: int, answer: Any) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(gzip.decompress(path.read_bytes()))
+    try:
+        return json.loads(gzip.decompress(path.read_bytes()))
+    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is damaged ({error}); remove it and get the dataset again") from error
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -11,7 +11,6 @@ Parts, and the layouts that are read:
 
 from __future__ import annotations
 
-import bz2
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, PropertyRecord, records
 from atomscape.data.json_lines import json_lines
-from atomscape.data.json_stream import list_items
+from atomscape.data.json_stream import file_items
 from atomscape.data.known_columns import column, read_columns
 from atomscape.data.optimade import optimade, optimade_rows
 from atomscape.data.pages import Asking, Query, Service, collect, entries_of, page_files
@@ -74,12 +73,7 @@ def _read_bulk(folder: Path) -> Iterator[Structures]:
     paths = _bulk(folder)
     if not paths[0].name.endswith(".bz2"):
         return _read_pages("pbe", folder)
-    return batched((_entry(e) for path in paths for e in _entries(path)), PROPERTIES)
-
-
-def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
-    with bz2.open(path, "rt") as file:
-        yield from list_items(file, "entries")
+    return batched((_entry(e) for path in paths for e in file_items(path, "entries")), PROPERTIES)
 
 
 def _entry(entry: Mapping[str, Any]) -> Row:

@@ -19,7 +19,7 @@ import numpy as np
 from atomscape.atoms.properties import free_property
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
-from atomscape.data.json_stream import list_items
+from atomscape.data.json_stream import file_items, list_items
 from atomscape.data.rows import Row, batched, number_or_nan, numbers_of
 from atomscape.data.source import Part, first_layout
 from atomscape.units import GPA, MEV
@@ -66,13 +66,13 @@ def _read(file: str, folder: Path) -> Iterator[Structures]:
 
 def _entries(path: Path) -> Iterator[Mapping[str, Any]]:
     if path.suffix != ".zip":
-        with path.open(encoding="utf-8") as file:
-            yield from list_items(file)
+        yield from file_items(path)
         return
-    with zipfile.ZipFile(path) as archive:
-        name = next(n for n in archive.namelist() if n.endswith(".json"))
-        with archive.open(name) as packed:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(path.stem) as packed:
             yield from list_items(io.TextIOWrapper(packed, encoding="utf-8"))
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not the archive of {path.stem}: {error}; download it again") from error
 
 
 def _row(entry: Mapping[str, Any]) -> Row:

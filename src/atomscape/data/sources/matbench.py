@@ -9,7 +9,6 @@ splits; what to validate on is the user's choice, out of the training part.
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ import numpy as np
 from atomscape.atoms.properties import Property, free_property
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
-from atomscape.data.json_stream import list_items
+from atomscape.data.json_stream import file_items
 from atomscape.data.pymatgen_json import read_structure
 from atomscape.data.rows import Row, batched
 from atomscape.data.source import Part, first_layout
@@ -121,8 +120,7 @@ def _inputs(name: str, folder: Path) -> list[Path]:
 
 def _table(name: str, folder: Path) -> Iterator[list[Any]]:
     """Rows ``[structure, target]`` of the table, in its order."""
-    with gzip.open(folder / _file(name), "rt", encoding="utf-8") as file:
-        yield from list_items(file, "data")
+    return file_items(folder / _file(name), "data")
 
 
 def _read(name: str, folder: Path) -> Iterator[Structures]:

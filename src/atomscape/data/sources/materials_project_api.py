@@ -76,7 +76,8 @@ def read(folder: Path) -> Iterator[Structures]:
 
 
 def _first(filter: str) -> Ask:
-    return _ask({"_fields": ",".join(FIELDS), "_limit": PAGE, "_skip": 0, **dict(parse_qsl(filter))})
+    asked = {"_fields": ",".join(FIELDS), "_limit": PAGE, "_skip": 0, "deprecated": "false"}
+    return _ask(asked | dict(parse_qsl(filter)))
 
 
 def _following(ask: Ask, answer: Mapping[str, Any]) -> Ask | None:
