@@ -8,6 +8,8 @@ import json
 import tracemalloc
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from atomscape.data.json_stream import json_entries, list_items
 
@@ -31,6 +33,18 @@ def test_any_window(chunk, indent) -> None:
     assert list(list_items(io.StringIO(json.dumps(VALUES, indent=indent)), chunk=chunk)) == VALUES
     content = {"index": [1, 2], "name": "x", "data": VALUES, "after": 1}
     assert list(list_items(io.StringIO(json.dumps(content, indent=indent)), "data", chunk)) == VALUES
+
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
+
+
+@given(st.lists(JSON, max_size=6), st.integers(1, 40), st.sampled_from([None, 0, 3]))
+@settings(max_examples=100, deadline=None)
+def test_any_list_through_any_window(values, chunk, indent) -> None:
+    assert list(list_items(io.StringIO(json.dumps(values, indent=indent)), chunk=chunk)) == values
 
 
 @pytest.mark.parametrize("content", [[], {"data": []}])

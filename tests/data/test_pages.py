@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -175,6 +176,19 @@ def test_a_damaged_page_is_told_and_asked_for_again(get, numbers, tmp_path) -> N
     assert page_files(tmp_path) == []
     assert get() == [str(k) for k in range(10)]
     assert [r.query["from"] for r in numbers.requests[4:]] == ["3", "6", "9"]
+
+
+def test_a_disk_that_fills_up_keeps_the_pages_before(get, numbers, tmp_path) -> None:
+    """A limit on the size of files stands for the full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert get(limit=3) == ["0", "1", "2"]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"no room for .*pages: .* after 3 entries; make room"):
+            get(limit=6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert get(limit=6) == [str(k) for k in range(6)]
 
 
 def test_keys_are_sent_and_not_kept(get, numbers, tmp_path) -> None:

@@ -23,11 +23,19 @@ from pathlib import Path
 
 from atomscape.data.card import FileRecord
 from atomscape.data.lock import owned
-from atomscape.data.online import AGENT, EndedEarly, Offline, is_offline, open_url, persist
+from atomscape.data.online import (
+    AGENT,
+    FULL,
+    EndedEarly,
+    Offline,
+    is_offline,
+    no_room,
+    open_url,
+    persist,
+)
 from atomscape.data.shards import sha256
 
 CHUNK = 1 << 18
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 Progress = Callable[[int, int | None], None]
 
@@ -217,11 +225,7 @@ def _append(
         if error.errno not in FULL:
             raise
         of_all = "" if total is None else f" of {total:,}"
-        raise OSError(
-            error.errno,
-            f"no room for {part.with_suffix('')}: {error.strerror} after {_size(part):,}{of_all} bytes; make "
-            "room and call again to continue, or name a larger place in ATOMSCAPE_CACHE",
-        ) from error
+        raise no_room(error, part.with_suffix(""), f"{_size(part):,}{of_all} bytes") from error
     if total not in (None, offset):
         raise EndedEarly(f"the connection ended after {offset} bytes")
 

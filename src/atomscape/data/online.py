@@ -6,6 +6,7 @@ Proxies are those of ``https_proxy``, ``http_proxy`` and ``no_proxy``, as everyw
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import ssl
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -32,6 +34,8 @@ SECRET = ("Authorization", "X-api-key", "Cookie")
 """Headers (spelled as urllib keeps them) that only the server they are meant for may see."""
 PASSING = (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
 """Faults of the way to the server, which may pass."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Faults of a disk without room."""
 
 Value = TypeVar("Value")
 
@@ -122,6 +126,15 @@ def persist(
                 f"{address}: {problem}; it asks for a pause of {asked / 60:.0f} minutes, call again then"
             )
         pause(max(2.0 ** max(failures - 1, 0), asked))
+
+
+def no_room(error: OSError, target: Path, received: str) -> OSError:
+    """What to say of a full disk; ``received`` is what came before it, and is kept."""
+    return OSError(
+        error.errno,
+        f"no room for {target}: {error.strerror} after {received}; make room and call again to continue, or "
+        "name a larger place in ATOMSCAPE_CACHE",
+    )
 
 
 def retry_after(headers: Message | None) -> float:

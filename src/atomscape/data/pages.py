@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from atomscape.data.lock import owned
-from atomscape.data.online import AGENT, EndedEarly, Offline, is_offline, open_url, persist
+from atomscape.data.online import (
+    AGENT,
+    FULL,
+    EndedEarly,
+    Offline,
+    is_offline,
+    no_room,
+    open_url,
+    persist,
+)
 
 PAGES, QUERY = "pages", "query.json"
 
@@ -132,7 +141,12 @@ def _ask_on(pages: Path, service: Service, first: Ask, query: Query, asking: Ask
     while ask is not None and (query.limit is None or count < query.limit):
         answer = _answer(ask, headers, service, asking)
         found = len(service.entries(answer))
-        _keep(_page(pages, n), ask, count, answer)
+        try:
+            _keep(_page(pages, n), ask, count, answer)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise no_room(error, pages, f"{count:,} entries") from error
         n, count, total = n + 1, count + found, service.total(answer)
         if asking.progress:
             wanted = min((x for x in (query.limit, total) if x is not None), default=None)
