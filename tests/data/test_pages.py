@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from urllib.parse import urlencode
 
@@ -189,6 +190,17 @@ def test_a_disk_that_fills_up_keeps_the_pages_before(get, numbers, tmp_path) -> 
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert get(limit=6) == [str(k) for k in range(6)]
+
+
+def test_two_that_want_the_same_answers_ask_once(get, numbers) -> None:
+    found: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: found.append(get(limit=7))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[str(k) for k in range(7)]] * 3
+    assert [r.query["from"] for r in numbers.requests] == ["0", "3", "6"]
 
 
 def test_keys_are_sent_and_not_kept(get, numbers, tmp_path) -> None:
