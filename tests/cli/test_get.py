@@ -53,9 +53,13 @@ def test_what_cannot_be_had_is_explained(run, here, monkeypatch, arguments, said
 
 def test_list_and_info_tell_how_to_get_it(run, here):
     """By a download, by asking a service, or by bringing the file."""
-    _, out, _ = run("data", "list")
-    said = "".join(out.split())
-    assert "nomad--limit1000" in said
-    assert "putitsfileinto$ATOMSCAPE_DATA/matsciml_devsets" in said
+    from atomscape.data.get import catalogue
+
+    how = {entry.name: entry.how_to_get for entry in catalogue()}
+    assert how["qm9"] == "atomscape data get qm9 (87 MB)"
+    assert how["nomad"] == "atomscape data get nomad --limit 1000"
+    assert how["carolina"] == "put its file into $ATOMSCAPE_DATA/matsciml_devsets"
+    assert how["sample"] == "it is in the package"
+    assert run("data", "list")[0] == 0
     _, out, _ = run("data", "info", "oqmd")
     assert "It is not on this machine: atomscape data get oqmd --limit 1000" in " ".join(out.split())

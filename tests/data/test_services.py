@@ -282,6 +282,26 @@ def test_answers_are_preferred_to_a_local_sample(nomad_server, tmp_path) -> None
     assert load("nomad").ids == ["m1/e0"]
 
 
+def test_answers_that_were_brought_are_used_where_they_lie(nomad_server, tmp_path) -> None:
+    """As the message of a machine without network says; a folder that cannot be written serves too."""
+    get("nomad", limit=5)
+    brought = tmp_path / "data" / "nomad"
+    brought.parent.mkdir()
+    download_folder("nomad").rename(brought)
+    for path in (*brought.rglob("*"), brought):
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        before = sorted(p.name for p in (brought / "pages").iterdir())
+        assert len(get("nomad", limit=5, offline=True)) == 5
+        assert len(get("nomad", offline=True)) == 5
+        assert sorted(p.name for p in (brought / "pages").iterdir()) == before
+    finally:
+        for path in (brought, *brought.rglob("*")):
+            path.chmod(0o700)
+    assert len(get("nomad", limit=7)) == 7, "and gone on with there"
+    assert not download_folder("nomad").exists()
+
+
 @pytest.mark.real
 def test_real_development_sets(real_data) -> None:
     folder = real_data("matsciml_devsets")

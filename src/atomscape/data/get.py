@@ -120,7 +120,8 @@ def get(
         raise ValueError(f"{name} is a dataset of files, downloaded as a whole; it takes no limit or filter")
     if limit is not None and limit < 1:
         raise ValueError(f"a limit of {limit} entries asks for nothing; give 1 or more")
-    folder, here = download_folder(folders_of(source)[0]), find_folder(source)
+    best, here = folders_of(source)[0], find_folder(source)
+    folder = here if asked and here is not None and here.match(best) else download_folder(best)
     try:
         if asked or (here is None and not source.card.files):
             _ask(source, folder, query, console, offline)

@@ -102,17 +102,18 @@ def collect(folder: Path, service: Service, query: Query, asking: Asking) -> Non
             f"{first.url.partition('?')[0]} has millions of entries; say how many you want (--limit 10000), "
             "or which (--filter)"
         )
-    if not _enough(_state(pages, first), query) and is_offline(asking.offline):
+    state = _state(pages, first)
+    if _enough(state, query):
+        if state["complete"] != _cut(state["complete"], query):
+            _note(pages, first, _cut(state["complete"], query))
+        return
+    if is_offline(asking.offline):
         raise Offline(f"{pages} lacks answers of {first.url} and the network is not to be used")
     pages.mkdir(parents=True, exist_ok=True)
     with owned(pages / ".lock"):
-        state = _state(pages, first)
+        state = _state(pages, first)  # another process may have asked meanwhile
         done = state["complete"] if _enough(state, query) else _ask_on(pages, service, first, query, asking)
-        if query.limit is not None:
-            done = done | {"entries": min(query.limit, done["asked"])}
-        elif done["exhausted"]:
-            done = done | {"entries": done["asked"]}
-        _write(pages / QUERY, json.dumps(asdict(first) | {"complete": done}, indent=1).encode())
+        _note(pages, first, _cut(done, query))
 
 
 def page_files(folder: Path) -> list[Path]:
@@ -211,6 +212,16 @@ def _state(pages: Path, first: Ask) -> dict[str, Any]:
             "move or remove that folder to ask anew"
         )
     return state
+
+
+def _cut(done: Mapping[str, Any], query: Query) -> dict[str, Any]:
+    """What is complete, with the number of entries that a query wants of it."""
+    wanted = done["asked"] if query.limit is None else min(query.limit, done["asked"])
+    return {**done, "entries": wanted}
+
+
+def _note(pages: Path, first: Ask, done: Mapping[str, Any]) -> None:
+    _write(pages / QUERY, json.dumps(asdict(first) | {"complete": done}, indent=1).encode())
 
 
 def _enough(state: Mapping[str, Any], query: Query) -> bool:
