@@ -117,7 +117,8 @@ def test_a_slow_answer_is_asked_again(get, numbers, answer) -> None:
 def test_packed_answers(get, numbers, answer) -> None:
     content = gzip.compress(json.dumps({"data": ["a"], "next": None, "total": 1}).encode())
     packed = {"Content-Encoding": "gzip"}
-    numbers.plan = [answer(content[:-9], headers=packed), answer(content, headers=packed)]
+    damaged = content[:15] + b"\xff\xff\xff\xff" + content[19:]
+    numbers.plan = [answer(c, headers=packed) for c in (content[:-9], damaged, content)]
     assert get() == ["a"]
     assert numbers.requests[0].headers["accept-encoding"] == "gzip"
 

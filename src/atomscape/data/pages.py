@@ -32,6 +32,8 @@ from atomscape.data.online import (
 )
 
 PAGES, QUERY = "pages", "query.json"
+UNREADABLE = (ValueError, EOFError, zlib.error)
+"""Faults of packed JSON."""
 
 Progress = Callable[[int, int | None], None]
 
@@ -174,7 +176,7 @@ def _answer(ask: Ask, headers: Mapping[str, str], service: Service, asking: Aski
         try:
             answer = json.loads(gzip.decompress(content) if packed else content)
             service.entries(answer)
-        except (ValueError, EOFError, OSError, LookupError, TypeError, AttributeError) as error:
+        except (*UNREADABLE, OSError, LookupError, TypeError, AttributeError) as error:
             raise EndedEarly(f"not the answer of this service ({error}): {content[:80]!r}") from error
         return answer
 
@@ -245,7 +247,7 @@ def _keep(path: Path, ask: Ask, before: int, answer: Any) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(gzip.decompress(path.read_bytes()))
-    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (*UNREADABLE, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged ({error}); remove it and get the dataset again") from error
 
 
