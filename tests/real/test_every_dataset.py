@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 
 import numpy as np
@@ -47,7 +46,7 @@ def test_from_files_to_a_step_of_training(name, tmp_path) -> None:
 
 
 def few(store: Store, folder) -> Store:
-    """Some structures of a dataset, small ones, with a scalar of each tensor so that any head can learn it."""
+    """Some small structures of a dataset, with a scalar of each tensor so that any head can learn it."""
     small = np.argsort(store.counts, kind="stable")[: max(MOST, len(store) // 4)]
     known = [n for n, p in store.properties.items() if p.name not in ("total_charge", "total_spin")]
     labelled = np.zeros(len(store), dtype=bool)
