@@ -423,3 +423,36 @@ def test_native_gather_equals_the_reference(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("atomscape.data.store.available", lambda: False)
     for rows, found in zip(wanted, native, strict=True):
         assert_same(found, store[rows])
+
+
+def test_batches_of_one_are_joined_and_counted(tmp_path, monkeypatch) -> None:
+    """A file gives structures one by one; they are joined by the handful, and the store is the same."""
+    monkeypatch.setattr("atomscape.data.shard_files.JOINED", 8)
+    s, counted = structures(60), []
+    one_by_one = write_store(tmp_path / "a", iter(s), CARD_, shard_atoms=100, progress=counted.append)
+    assert counted == [1] * 60
+    assert_same(one_by_one[:], s)
+    assert all(shard.atoms <= 100 for shard in one_by_one.record.shards)
+    assert len(one_by_one.record.shards) < 6
+    assert (
+        write_store(tmp_path / "b", [s], CARD_).fingerprint
+        == write_store(tmp_path / "c", iter(s), CARD_).fingerprint
+    )
+
+
+def test_writing_holds_a_shard_at_a_time(tmp_path) -> None:
+    """However many structures there are: those of shards already written are let go."""
+    import weakref
+
+    alive: list[weakref.ref] = []
+
+    def batches():
+        for seed in range(40):
+            batch = structures(5, seed)
+            alive.append(weakref.ref(batch.positions))
+            yield batch
+            del batch
+            assert 0 < sum(ref() is not None for ref in alive) <= 8
+
+    store = write_store(tmp_path / "s", batches(), CARD_, shard_atoms=100)
+    assert len(store.record.shards) > 7

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
@@ -92,7 +92,8 @@ def restore(final: Path) -> None:
     """Put back what a writer put aside and, because it was killed, did not replace."""
     if not final.exists():
         for path in _left(final, "old.part"):
-            path.rename(final)
+            with suppress(OSError):  # another process was faster, or this one may not write here
+                path.rename(final)
             return
 
 
