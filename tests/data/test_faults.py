@@ -164,27 +164,32 @@ def test_killed_at_any_moment(tmp_path) -> None:
         """
         import json
         draw = random.Random(0)
-        def again_and_again(action):
-            print(json.dumps("started"), flush=True)
-            while True:
-                ACTIONS[action]()
-                if action == "append":
-                    break
+        def begun(action):
+            os.write(told, b"1")
+            ACTIONS[action]()
+        def duration(action):
+            prepared(action)
+            start = time.monotonic()
+            ended(child(ACTIONS[action]))
+            return time.monotonic() - start
+        hears, told = os.pipe()
+        actions = ("overwrite", "append", "merge")
+        usual = {action: min(duration(action) for _ in range(3)) for action in actions}
         for round in range(24):
-            action = ("overwrite", "append", "merge")[round % 3]
+            action = actions[round % 3]
             allowed = prepared(action)
-            pid = child(lambda: again_and_again(action))
-            time.sleep(draw.uniform(0.0, 0.06))
+            pid = child(lambda: begun(action))
+            os.read(hears, 1)
+            time.sleep(draw.uniform(0.0, 1.3 * usual[action]))
             os.kill(pid, signal.SIGKILL)
             ended(pid)
             at_work = len([p for p in HERE.rglob(".*") if p.name != "place"]) > 0
             print(json.dumps([after(action, allowed, round), at_work]), flush=True)
         """,
     )
-    results = [f for f in found if f != "started"]
-    assert len(results) == 24
-    assert any(at_work for _, at_work in results)
-    assert len({n for n, _ in results}) >= 2, "old ones and new ones"
+    assert len(found) == 24
+    assert any(at_work for _, at_work in found)
+    assert len({n for n, _ in found}) >= 2, "old ones and new ones"
 
 
 def some(n: int, seed: int = 1) -> Structures:
