@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 
@@ -173,16 +174,8 @@ def _rows(case: str, s: Structures, cutoff: float, size: int, folder: Path, roun
         )
         yield Row(QUESTION, case, taken[""], name, taken.get(name), error, note=note)
     if "LiPS" in case:
-        reason = absent("matsciml")
-        yield Row(
-            QUESTION,
-            case,
-            taken[""],
-            "matsciml",
-            None,
-            reason or "not run in this process",
-            note=f"{note}; {ELSEWHERE}",
-        )
+        reason = "is not run in this process" if find_spec("matsciml") else "is not installed"
+        yield Row(QUESTION, case, taken[""], "matsciml", None, reason, note=f"{note}; {ELSEWHERE}")
 
 
 def _pipeline(

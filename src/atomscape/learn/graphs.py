@@ -1,8 +1,9 @@
 """GraphSet: structures from which batches of neighbour graphs are made.
 
-The graph of a batch is built when it is asked for: that takes 7 µs for a molecule of 18 atoms more than
-gathering kept edges does, where a training step takes 2 ms. Edges are counted once, and kept only on request
-(``cache_bytes``): in flat arrays, numbered within their structure, a batch being a gather of ranges.
+The graph of a batch is built when it is asked for. Gathering kept edges would save half of that, less than a
+hundredth of a training step (``benchmarks/loader.py``, ``benchmarks/training.py``), and take memory. So edges
+are counted once, and kept only on request (``cache_bytes``): in flat arrays, numbered within their structure,
+a batch being a gather of ranges.
 """
 
 from __future__ import annotations
