@@ -19,6 +19,7 @@ from atomscape.data.card import Card, records
 from atomscape.data.source import first_layout
 
 PACKED = "perov_5.jsonl.gz"
+PACKED_COLUMNS = ("e_form_matbench", "heat_all", "heat_ref", "ind_gap", "dir_gap")
 
 card = Card(
     name="perov_5",
@@ -73,13 +74,11 @@ def _csv_labels(row: Mapping[str, str], n: int) -> dict[str, float]:
 
 
 def _packed_labels(row: Mapping, n: int) -> dict[str, float]:
-    def value(key: str, unit: float = 1.0) -> float:
-        return np.nan if row[key] is None else float(row[key]) / unit
-
+    known = {key: np.nan if row[key] is None else float(row[key]) for key in PACKED_COLUMNS}
     return {
-        "formation_energy": value("e_form_matbench", n),
-        "heat_all": value("heat_all", n),
-        "heat_ref": value("heat_ref", n),
-        "gap": value("ind_gap"),
-        "direct_gap": value("dir_gap"),
+        "formation_energy": known["e_form_matbench"] / n,
+        "heat_all": known["heat_all"] / n,
+        "heat_ref": known["heat_ref"] / n,
+        "gap": known["ind_gap"],
+        "direct_gap": known["dir_gap"],
     }

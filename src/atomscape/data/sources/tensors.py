@@ -71,11 +71,7 @@ def _dielectric(paths: list[Path]) -> Iterator[Structures]:
         column("gap", "band_gap"),
     )
 
-    def prepare(image: Atoms) -> None:  # ASE reads nine numbers column by column
-        for key in ("eps_total", "eps_electronic"):
-            image.info[key] = np.asarray(image.info[key]).reshape(3, 3).T
-
-    yield from read_columns(paths[0], columns, _crystal, prepare)
+    yield from read_columns(paths[0], columns, _crystal)
 
 
 def _dielectric_table(path: Path, size: int = 256) -> Iterator[Structures]:
