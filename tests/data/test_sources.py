@@ -71,8 +71,8 @@ def test_every_source_offers_what_a_source_must(name, tmp_path) -> None:
         assert getattr(card, field), f"{name}: the card has no {field}"
     assert card.licence != "unknown"
     has_address = bool(card.files) or downloader(source) is not None
-    assert has_address or card.embedded or card.folders, (
-        "it is downloaded, it ships, or it says where to put it"
+    assert has_address or card.embedded or card.folders or card.url, (
+        "it is downloaded, it ships, or it says where it is to be had"
     )
     assert not (card.embedded and card.files)
     for record in card.files.values():
