@@ -74,7 +74,8 @@ class Card(_Record):
     ``$ATOMSCAPE_DATA``. Empty means one called as the dataset is.
     ``columns`` says, for a user's file, which columns became which labels and which were left aside.
     ``embedded`` names the folder beside this file, for datasets that ship with the package. Counts, elements
-    and the sizes of the fixed splits are filled in when a store is written.
+    and the sizes of the fixed splits are filled in when a store is written; on the card of a source
+    ``n_structures`` is the published size, where it is known.
     """
 
     name: str

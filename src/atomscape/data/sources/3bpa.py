@@ -33,6 +33,7 @@ card = Card(
     level_of_theory="ωB97X/6-31G(d)",
     url="https://github.com/davkovacs/BOTNet-datasets",
     properties=records("energy", "forces", "isolated_atom"),
+    n_structures=13_997,
     files=published("dataset_3BPA", FILES),
     verified="on both training sets and the isolated atoms; the test sets have the same format",
 )

@@ -32,6 +32,7 @@ card = Card(
     level_of_theory="PBE, CASTEP, relaxed at 10 GPa",
     url="https://github.com/txie-93/cdvae",
     properties=records("energy"),
+    n_structures=10_153,
     files=cdvae.published("carbon_24"),
     verified="packed layout: on all crystals; CSV layout: on the published val and test sets",
 )

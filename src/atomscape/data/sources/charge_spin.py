@@ -50,6 +50,7 @@ def _card(name: str) -> Card:
         properties=records("energy", "forces", "dipole", "total_charge", "total_spin"),
         files={FILES[name]: FileRecord(url=f"{_ROOT}/{FILES[name]}")},
         folders=("charge_spin",),
+        n_structures=2_200,
         verified="on the published file",
     )
 

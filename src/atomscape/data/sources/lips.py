@@ -27,6 +27,7 @@ card = Card(
     level_of_theory="PBE, ab-initio molecular dynamics",
     url="https://archive.materialscloud.org/record/2022.45",
     properties=records("energy", "forces"),
+    n_structures=25_001,
     files={
         FILE: FileRecord(url=f"https://archive.materialscloud.org/record/file?filename={FILE}&record_id=1302")
     },

@@ -80,6 +80,7 @@ def _card(name: str) -> Card:
         properties=records("energy", "forces"),
         files={file: FileRecord(url=f"{_ROOT}/{file}")},
         folders=("md17",),
+        n_structures=frames,
         verified=f"{excerpt}the publisher's format: on hand-made files, never on the whole download",
     )
 

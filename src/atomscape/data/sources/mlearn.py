@@ -27,7 +27,9 @@ from atomscape.data.pymatgen_json import read_structure
 from atomscape.data.source import Part, first_layout
 
 _ROOT = "https://raw.githubusercontent.com/materialsvirtuallab/mlearn/master/data"
-ELEMENTS = ("Cu", "Ge", "Li", "Mo", "Ni", "Si")
+SIZES = {"Cu": 293, "Ge": 253, "Li": 270, "Mo": 217, "Ni": 294, "Si": 239}
+"""Element → number of frames."""
+
 HALVES = {"train": "training.json", "test": "test.json"}
 VASP, OTHER = "xx yy zz xy yz xz", "xx yy zz xy xz yz"
 
@@ -51,6 +53,7 @@ def _card(element: str) -> Card:
         properties=records("energy", "forces", "stress"),
         files={f"{element}/{file}": FileRecord(url=f"{_ROOT}/{element}/{file}") for file in HALVES.values()},
         folders=("mlearn",),
+        n_structures=SIZES[element],
         verified="packed layout: on the whole set; the repository's JSON: on hand-made files around its "
         "records",
     )
@@ -112,5 +115,5 @@ parts = {
         str(__file__),
         partial(_splits, element),
     )
-    for element in ELEMENTS
+    for element in SIZES
 }

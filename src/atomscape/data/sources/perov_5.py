@@ -41,6 +41,7 @@ card = Card(
         "gap",
         free_property("direct_gap", "structure", "eV"),
     ),
+    n_structures=18_928,
     files=cdvae.published("perov_5"),
     verified="packed layout: on all crystals; CSV layout: on the published val and test sets",
 )

@@ -60,6 +60,7 @@ card = Card(
     level_of_theory="B3LYP/6-31G(2df,p), harmonic thermochemistry at 298.15 K",
     url="https://doi.org/10.6084/m9.figshare.c.978904",
     properties=records(*PROPERTY_OF.values(), "charges"),
+    n_structures=130_831,
     files={
         ARCHIVE: FileRecord(
             url="https://ndownloader.figshare.com/files/3195389",

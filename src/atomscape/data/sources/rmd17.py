@@ -46,11 +46,11 @@ def _member(name: str) -> str:
 
 
 def _card(name: str) -> Card:
-    molecule = name.replace("_", " ")
+    molecule, frames = name.replace("_", " "), 99_988 if name == "azobenzene" else 100_000
     return Card(
         name=f"rmd17:{name}",
         title=f"rMD17 {molecule}",
-        description=f"{'99,988' if name == 'azobenzene' else '100,000'} frames of {molecule} drawn from MD17 "
+        description=f"{frames:,} frames of {molecule} drawn from MD17 "
         "and recomputed; the splits train_01 … test_05 are the published ones, 1,000 frames each. Do not "
         "train on more than 1,000 frames: the trajectory is highly correlated.",
         licence="CC0-1.0",
@@ -60,6 +60,7 @@ def _card(name: str) -> Card:
         properties=records("energy", "forces"),
         files={ARCHIVE: FileRecord(url="https://figshare.com/ndownloader/files/23950376")},
         folders=("rmd17",),
+        n_structures=frames,
         verified="on hand-made archives in the published format, never on the whole download",
     )
 

@@ -157,6 +157,7 @@ parts = {
         level_of_theory="PBE, density functional perturbation theory, VASP",
         url="https://doi.org/10.1038/sdata.2015.53",
         properties=records("piezoelectric"),
+        n_structures=941,
         verified="packed layout, made from the published table by turning the tensors from the IEEE frame "
         "into the structures' own: on the file itself. The published table has no layout here.",
     ),
@@ -172,6 +173,7 @@ parts = {
         level_of_theory="PBE (+U), density functional perturbation theory, VASP",
         url="https://doi.org/10.1038/sdata.2016.134",
         properties=records("dielectric", "dielectric_electronic", "refractive_index", "gap"),
+        n_structures=1_056,
         files={DIELECTRIC_FILE: FileRecord(url=f"{_MATMINER}/{DIELECTRIC_FILE}")},
         verified="packed layout: on the file itself; the published table: on its first record",
     ),
@@ -187,6 +189,7 @@ parts = {
         level_of_theory="not stated by the publisher",
         url="https://github.com/lab-cosmo/librascal",
         properties=records("energy", "forces", "dipole", "polarizability", "hyperpolarizability"),
+        n_structures=1_000,
         files={WATER_FILE: FileRecord(url=f"{_LIBRASCAL}/{WATER_FILE}")},
         verified="on the published file; that the column force is the gradient, in Ha/a₀, was found by "
         "fitting the energy surface",
@@ -216,6 +219,7 @@ parts = {
         level_of_theory="PBE and PBE+U, VASP",
         url="https://github.com/materialsvirtuallab/matcalc",
         properties=records("bulk_modulus", "shear_modulus"),
+        n_structures=3_953,
         files={ELASTICITY_FILE: FileRecord(url=f"{_MATCALC}/{ELASTICITY_FILE}")},
         verified="on the published file",
     ),
