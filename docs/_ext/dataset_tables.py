@@ -17,7 +17,7 @@ def cards() -> list[Card]:
 def markdown(cards: Iterable[Card]) -> str:
     """An overview of all datasets, then a section for each dataset or collection."""
     families = [(base, list(members)) for base, members in groupby(cards, _base)]
-    head = ["| dataset | what | structures | licence |", "|---|---|---:|---|"]
+    head = ["## Overview", "", "| dataset | what | structures | licence |", "|---|---|---:|---|"]
     rows = [_overview(base, members) for base, members in families]
     sections = [_section(base, members) for base, members in families]
     return "\n".join([*head, *rows, "", *sections])
@@ -28,8 +28,8 @@ def _base(card: Card) -> str:
 
 
 def _overview(base: str, members: list[Card]) -> str:
-    titles = [card.title for card in members]
-    shown = titles[0] if len(titles) == 1 else f"{len(titles)} datasets: {', '.join(titles)}"
+    parts = [card.name.partition(":")[2] for card in members]
+    shown = f"{len(parts)} datasets: {', '.join(parts)}" if parts[0] else members[0].title
     counts = [card.n_structures for card in members]
     total = f"{sum(n for n in counts if n):,}" if all(counts) else ""
     licences = "; ".join(dict.fromkeys(card.licence for card in members))
@@ -55,10 +55,8 @@ def _section(base: str, members: list[Card]) -> str:
     lines.append("")
     for description, cited in groupby(members, lambda card: (card.description, card.verified)):
         names = ", ".join(f"`{card.name.partition(':')[2]}`" for card in cited)
-        lines += [f"{names}\n: {description[0]} *Tried:* {description[1]}.", ""]
-    for name, text in _shared(members):
-        lines += [f"{name}\n: {text}", ""]
-    return "\n".join(lines)
+        lines += [f"{names}\n: {description[0]} *Tried:* {description[1].rstrip('.')}.", ""]
+    return "\n".join([*lines, *(f":{name}: {text}" for name, text in _shared(members)), ""])
 
 
 def _facts(card: Card) -> list[str]:
@@ -69,7 +67,7 @@ def _facts(card: Card) -> list[str]:
         ("Tried", card.verified),
         *_shared([card]),
     ]
-    return [line for name, text in facts if text for line in (f"{name}\n: {text}", "")]
+    return [*(f":{name}: {text}" for name, text in facts if text), ""]
 
 
 def _shared(members: list[Card]) -> list[tuple[str, str]]:

@@ -38,14 +38,11 @@ def card(name: str, **fields) -> Card:
 def test_one_dataset(dataset_tables):
     text = dataset_tables.markdown([card("my_set", n_structures=1234)])
     assert "| [my_set](#dataset-my-set) | title of my_set | 1,234 | MIT |" in text.splitlines()
-    for line in (
-        "## my_set",
-        ": energy [eV], isolated_atom",
-        ": PBE|D3",
-        ": by hand",
-        ": <https://example.org>",
-    ):
-        assert line in text.splitlines()
+    facts = {"Labels": "energy [eV], isolated_atom", "Level of theory": "PBE|D3", "Tried": "by hand"}
+    facts |= {"Structures": "1,234", "Licence": "MIT", "Cite": "A. Author", "From": "<https://example.org>"}
+    for name, shown in facts.items():
+        assert f":{name}: {shown}" in text.splitlines()
+    assert "## my_set" in text.splitlines()
     assert "**title of my_set.** About my_set." in text
     assert "data get" not in text, "it has no files to download"
 
@@ -53,7 +50,7 @@ def test_one_dataset(dataset_tables):
 def test_a_collection_is_one_section_with_a_row_for_each_part(dataset_tables):
     parts = [card("two:a", n_structures=3), card("two:b", licence="BSD", description="Other.")]
     text = dataset_tables.markdown(parts)
-    assert "| [two](#dataset-two) | 2 datasets: title of two:a, title of two:b |  | MIT; BSD |" in text
+    assert "| [two](#dataset-two) | 2 datasets: a, b |  | MIT; BSD |" in text
     assert "| `two:a` | 3 | energy [eV], isolated_atom | PBE\\|D3 |" in text.splitlines()
     assert "`b`\n: Other. *Tried:* by hand." in text
     assert text.count("A. Author") == 1, "what all parts share is said once"
