@@ -287,8 +287,10 @@ def test_stress_is_the_slope_of_the_energy(real_data, own_cache, element) -> Non
         steps = (slope[1:] + slope[:-1]) / 2 * np.diff(L)
         work = np.concatenate([[0.0], np.cumsum(steps)])
         E = s.labels["energy"][rows].numpy()
-        (factor, *_), *_ = np.linalg.lstsq(np.stack([work, L, np.ones_like(L)], 1), E, rcond=None)
+        (factor, rest, _), *_ = np.linalg.lstsq(np.stack([work, L, np.ones_like(L)], 1), E, rcond=None)
         assert factor == pytest.approx(1.0, abs=0.04), f"axis {i}"
+        above = -rest / float(s.volume.median()) / GPA
+        assert above == pytest.approx(mlearn.PULAY.get(element, 0.0), abs=0.1)
 
 
 @pytest.mark.real

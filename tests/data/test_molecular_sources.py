@@ -133,6 +133,7 @@ def test_rmd17_as_published(tmp_path, rng, packed) -> None:
     found = splits("rmd17:salicylic_acid", tmp_path)
     assert (found["train_01"], found["test_01"], found["train_03"]) == ([0, 5], [0], [4, 5])
     assert len(found) == 10
+    assert find_source("rmd17:azobenzene").card.n_structures == 99_988
 
 
 def test_rmd17_archive_without_the_molecule(tmp_path, rng) -> None:

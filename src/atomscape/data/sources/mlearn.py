@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,9 @@ _ROOT = "https://raw.githubusercontent.com/materialsvirtuallab/mlearn/master/dat
 SIZES = {"Cu": 293, "Ge": 253, "Li": 270, "Mo": 217, "Ni": 294, "Si": 239}
 """Element → number of frames."""
 
+PULAY = {"Cu": 2.6, "Ni": 3.0, "Mo": 0.2}
+"""Element → GPa by which its stresses lie above the slopes of its energies, where they do."""
+
 HALVES = {"train": "training.json", "test": "test.json"}
 VASP, OTHER = "xx yy zz xy yz xz", "xx yy zz xy xz yz"
 
@@ -41,11 +45,18 @@ def order_of(element: str, group: str) -> str:
 
 
 def _card(element: str) -> Card:
+    pulay = (
+        f" Along strained cells stresses lie {PULAY[element]} GPa above the slopes of the energies, as with "
+        "an incomplete basis set: energies and stresses have different equilibrium volumes."
+        if element in PULAY
+        else ""
+    )
     return Card(
         name=f"mlearn:{element}",
         title=f"mlearn {element}",
         description=f"{element}: ground state, strained cells, surfaces, and molecular dynamics with and "
-        "without a vacancy. The repository's mixed orders of stress components are put right.",
+        "without a vacancy. The repository's mixed orders of stress components are put right."
+        f"{pulay}",
         licence="BSD-3-Clause",
         citation="Y. Zuo et al., J. Phys. Chem. A 124, 731 (2020)",
         level_of_theory="PBE, VASP",
@@ -92,8 +103,6 @@ def _frame(element: str, record: Mapping) -> Structures:
 
 
 def _named(structures: Structures, element: str, first: int) -> Structures:
-    from dataclasses import replace
-
     return replace(structures, ids=tuple(f"{element}/{first + k}" for k in range(len(structures))))
 
 
