@@ -21,9 +21,11 @@ from atomscape.atoms import transform
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data import cdvae
+from atomscape.data.files import read_frames
 from atomscape.data.kbar import ORDERS, stress_from_kbar
 from atomscape.data.known_columns import entries
 from atomscape.data.load import load
+from atomscape.data.matminer_tables import from_ieee_frame
 from atomscape.data.named import find_source
 from atomscape.data.sources import mlearn, nbmotaw
 from atomscape.o3.cartesian import cartesian_tensor
@@ -486,6 +488,41 @@ def test_real_piezoelectric_tensors(real_data, own_cache) -> None:
     torch.testing.assert_close(change.to_cartesian(change.to_irreps(known)), known, atol=1e-9, rtol=0)
     largest = known.flatten(1).abs().amax(1) * conversion_factor("e/Å²", "C/m^2")
     assert 0.01 < float(largest.median()) < 2.0, "C/m²"
+
+
+PIEZOELECTRIC = """# ref: de Jong et al., Sci. Data 2, 150053 (2015).
+idx,eij_max,meta,piezoelectric_tensor,v_max,structure,poscar,formula,volume,space_group,point_group,nsites,material_id
+0,0,0.091464,"{u'nsites': 2, u'material_id': u'mp-22925', u'poscar': u'Ag1 I1\\n1.0\\n4.066724 0.000000 \
+2.347924\\n1.355575 3.834144 2.347924\\n0.000000 0.000000 4.695849\\nAg I\\n1 1\\ndirect\\n0.000000 0.000000 \
+0.000000 Ag\\n0.250000 0.250000 0.250000 I\\n'}","[[0.0, 0.0, 0.0, -0.15842, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, \
+-0.15842, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, -0.15842]]","[1.0, 1.0, 1.0]","#generated using pymatgen
+data_AgI","Ag1 I1",AgI,73.2195833241,216.0,-43m,2.0,mp-22925
+"""
+
+
+def test_piezoelectric_table_as_published(tmp_path) -> None:
+    pytest.importorskip("pymatgen", reason="the IEEE frame needs pymatgen: pip install '.[crystals]'")
+    (tmp_path / "piezoelectric_tensor.csv").write_text(PIEZOELECTRIC)
+    s = read("tensors:piezoelectric", tmp_path)
+    assert (s.ids, s.formulas()) == (("mp-22925",), ["AgI"])
+    e = s.labels["piezoelectric"][0] * conversion_factor("e/Å²", "C/m^2")
+    assert float(e.norm()) == pytest.approx(0.15842 * 6**0.5), "e_14 alone, in any frame"
+    assert float(e[0, 0, 0].abs()) == pytest.approx(0.1293494, abs=1e-6), (
+        "it is turned into the structure's frame"
+    )
+    mean = torch.stack([transform.rotated(s, q).labels["piezoelectric"] for q in operations(s)]).mean(0)
+    torch.testing.assert_close(mean, s.labels["piezoelectric"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.real
+def test_tensors_leave_the_ieee_frame_as_the_packed_ones_did(real_data) -> None:
+    pytest.importorskip("pymatgen", reason="the IEEE frame needs pymatgen: pip install '.[crystals]'")
+    path = real_data("tensor_properties") / "piezo_941.extxyz.gz"
+    for image in itertools.islice(read_frames(path), 0, None, 12):
+        found = from_ieee_frame(image, np.array(image.info["piezo_ieee_voigt"]).reshape(3, 6))
+        assert bool(np.isfinite(found).all()) == bool(image.info["frame_ok"]), image.info["material_id"]
+        if image.info["frame_ok"]:
+            np.testing.assert_allclose(found.ravel(), image.info["piezo_cart"], atol=1e-8)
 
 
 def test_a_crystal_with_a_centre_has_no_piezoelectricity() -> None:

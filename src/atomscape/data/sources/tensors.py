@@ -2,8 +2,9 @@
 
 ========================  =================================================================================
 ``piezoelectric``         DFPT piezoelectric tensors of acentric crystals, C/m². Published in the IEEE
-                          frame; read is ``piezo_cart``, turned into the frame of the structure, and only
-                          where ``frame_ok`` says that the crystal's own operations keep it (NaN elsewhere)
+                          frame (matminer's ``piezoelectric_tensor.csv``) and turned into that of the
+                          structure (packed: ``piezo_cart``, ``frame_ok``); NaN where the crystal's own
+                          operations do not keep it
 ``dielectric``            permittivities of crystals, packed or as matminer's ``dielectric_constant.csv``
 ``water``                 dipole, polarizability, hyperpolarizability and forces of water molecules, atomic
                           units; the column ``force`` holds gradients +∂E/∂x in Ha/a₀
@@ -14,35 +15,32 @@
 
 from __future__ import annotations
 
-import ast
-import csv
 import gzip
-import io
 import itertools
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import cast
 
-import ase.io
 import numpy as np
 from ase import Atoms
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
 from atomscape.data.known_columns import column, numbered, read_columns
+from atomscape.data.matminer_tables import from_ieee_frame, structure_of, table_rows, tensor_of
 from atomscape.data.pymatgen_json import read_structure
 from atomscape.data.source import Part, first_layout
-from atomscape.units import GPA
+from atomscape.units import GPA, conversion_factor
 
 _RAW = "https://raw.githubusercontent.com"
 _LIBRASCAL = f"{_RAW}/lab-cosmo/librascal/afc70fb3184af3b5ce104bc79c4824bf3bb19477/reference_data/inputs"
-_MATMINER = f"{_RAW}/hackingmaterials/matminer/c24f193e8f18b8f0471ac75ea5726ef18912dbb1/matminer/datasets"
+_MATMINER = f"{_RAW}/hackingmaterials/matminer"
+_DIELECTRIC = f"{_MATMINER}/c24f193e8f18b8f0471ac75ea5726ef18912dbb1/matminer/datasets"
+_PIEZO = f"{_MATMINER}/50636b82994969f52617d200979880098149f88f/matminer/datasets"
 _MATCALC = f"{_RAW}/materialsvirtuallab/matcalc/27f2d5f44b2bc045ff47446c599a3b6aba298b7f/benchmark_data"
 
 WATER_FILE = "water_monomers_1k_with_energies_and_gradients.xyz"
-DIELECTRIC_FILE = "dielectric_constant.csv"
+DIELECTRIC_FILE, PIEZO_FILE = "dielectric_constant.csv", "piezoelectric_tensor.csv"
 ELASTICITY_FILE = "mp-binary-pbe-elasticity-2025.1.json.gz"
 
 
@@ -51,6 +49,8 @@ def _crystal(_: int, image: Atoms) -> str:
 
 
 def _piezoelectric(paths: list[Path]) -> Iterator[Structures]:
+    if paths[0].suffix == ".csv":
+        return _batches(paths[0], _piezoelectric_row)
     columns = [column("piezoelectric", "piezo_cart", "C/m^2")]
 
     def prepare(image: Atoms) -> None:
@@ -62,7 +62,7 @@ def _piezoelectric(paths: list[Path]) -> Iterator[Structures]:
 
 def _dielectric(paths: list[Path]) -> Iterator[Structures]:
     if paths[0].suffix == ".csv":
-        yield from _dielectric_table(paths[0])
+        yield from _batches(paths[0], _dielectric_row)
         return
     columns = (
         column("dielectric", "eps_total"),
@@ -74,27 +74,28 @@ def _dielectric(paths: list[Path]) -> Iterator[Structures]:
     yield from read_columns(paths[0], columns, _crystal)
 
 
-def _dielectric_table(path: Path, size: int = 256) -> Iterator[Structures]:
-    """Crystals of matminer's table: tensors as JSON, the structure as POSCAR inside of a Python literal."""
-    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with path.open(newline="") as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("# ref"))
-        while batch := list(itertools.islice(rows, size)):
-            yield Structures.concatenate(_dielectric_row(row) for row in batch)
+def _batches(path: Path, crystal: Callable[[Mapping[str, str]], Structures]) -> Iterator[Structures]:
+    rows = table_rows(path)
+    while batch := list(itertools.islice(rows, 256)):
+        yield Structures.concatenate(crystal(row) for row in batch)
 
 
 def _dielectric_row(row: Mapping[str, str]) -> Structures:
-    meta = ast.literal_eval(row["meta"])
-    image = cast(Atoms, ase.io.read(io.StringIO(meta["poscar"]), format="vasp"))
+    name, image = structure_of(row)
     labels = {
-        "dielectric": json.loads(row["e_total"]),
-        "dielectric_electronic": json.loads(row["e_electronic"]),
+        "dielectric": tensor_of(row, "e_total"),
+        "dielectric_electronic": tensor_of(row, "e_electronic"),
         "refractive_index": float(row["n"]),
         "gap": float(row["band_gap"]),
     }
-    return Structures.of(
-        image.positions, image.numbers, image.cell.array, True, labels, id=meta["material_id"]
-    )
+    return Structures.of(image.positions, image.numbers, image.cell.array, True, labels, id=name)
+
+
+def _piezoelectric_row(row: Mapping[str, str]) -> Structures:
+    name, image = structure_of(row)
+    tensor = from_ieee_frame(image, tensor_of(row, "piezoelectric_tensor"))
+    labels = {"piezoelectric": tensor * conversion_factor("C/m^2", "e/Å²")}
+    return Structures.of(image.positions, image.numbers, image.cell.array, True, labels, id=name)
 
 
 def _water(paths: list[Path]) -> Iterator[Structures]:
@@ -147,7 +148,7 @@ def _part(
 parts = {
     "piezoelectric": _part(
         "piezoelectric",
-        [["piezo_941.extxyz.gz"]],
+        [[PIEZO_FILE], ["piezo_941.extxyz.gz"]],
         _piezoelectric,
         title="Piezoelectric tensors",
         description="941 acentric crystals of the Materials Project; the tensor is known for the 765 of "
@@ -158,8 +159,9 @@ parts = {
         url="https://doi.org/10.1038/sdata.2015.53",
         properties=records("piezoelectric"),
         n_structures=941,
-        verified="packed layout, made from the published table by turning the tensors from the IEEE frame "
-        "into the structures' own: on the file itself. The published table has no layout here.",
+        files={PIEZO_FILE: FileRecord(url=f"{_PIEZO}/{PIEZO_FILE}")},
+        verified="packed layout, made from the published table: on the file itself; the published table: on "
+        "its first record, and the turning on every tensor of the packed layout",
     ),
     "dielectric": _part(
         "dielectric",
@@ -174,7 +176,7 @@ parts = {
         url="https://doi.org/10.1038/sdata.2016.134",
         properties=records("dielectric", "dielectric_electronic", "refractive_index", "gap"),
         n_structures=1_056,
-        files={DIELECTRIC_FILE: FileRecord(url=f"{_MATMINER}/{DIELECTRIC_FILE}")},
+        files={DIELECTRIC_FILE: FileRecord(url=f"{_DIELECTRIC}/{DIELECTRIC_FILE}")},
         verified="packed layout: on the file itself; the published table: on its first record",
     ),
     "water": _part(
