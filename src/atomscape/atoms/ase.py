@@ -156,6 +156,9 @@ def _isolated(images: Sequence[Atoms]) -> dict[str, Tensor]:
 
 
 def _id(image: Atoms) -> str:
+    """The structure's name; frames of Open Catalyst trajectories are told apart by ``fid``: ``sid/fid``."""
+    if "sid" in image.info and "fid" in image.info and "id" not in image.info:
+        return f"{image.info['sid']}/{image.info['fid']}"
     for key in ID_KEYS:
         value = image.info.get(key)
         if isinstance(value, str | int | np.integer):

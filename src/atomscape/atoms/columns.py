@@ -29,6 +29,9 @@ BOOKKEEPING = frozenset(
 )
 """Arrays that ASE itself keeps, and that are no labels."""
 
+SAMPLE = 4096
+"""Stresses are compared for so many structures at the beginning, and for one of so many after them."""
+
 
 @dataclass(eq=False)
 class Column:
@@ -62,7 +65,8 @@ class Column:
             return
         per_atom = self.place == "arrays" or (self.place == "calculator" and array.shape[:1] == (len(image),))
         self.kinds.add(("atom", array.shape[1:]) if per_atom else ("structure", array.shape))
-        if not per_atom and array.size in (6, 9) and image.pbc.all():
+        sampled = number < SAMPLE or number % SAMPLE == 0
+        if sampled and not per_atom and array.size in (6, 9) and image.pbc.all():
             self.stresses[number] = stress_of(image, array, holds_virials(self.key))
 
 

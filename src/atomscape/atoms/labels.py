@@ -26,14 +26,14 @@ PREFIXES = ("REF_", "ref_", "DFT_", "dft_", "")
 """Prefixes of a label's key; the first that occurs is taken."""
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "energy": ("total_energy", "potential_energy"),
+    "energy": ("total_energy", "potential_energy", "energy_total", "energies.total"),
     "forces": ("force",),
     "charges": ("charge",),
     "magnetic_moments": ("magmoms", "magmom"),
     "total_charge": ("charge",),
     "total_spin": ("spin", "spin_multiplicity"),
     "gap": ("band_gap", "bandgap", "homo_lumo_gap"),
-    "formation_energy": ("formation_energy_per_atom",),
+    "formation_energy": ("formation_energy_per_atom", "e_form"),
     "energy_above_hull": ("e_above_hull",),
     "energy_zero_kelvin": ("energy_U0",),
     "internal_energy": ("energy_U",),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomscape.cli import stores
-from atomscape.cli.reading import Key, SkipUnreadable, Stress, Unit, reading
+from atomscape.cli.reading import Key, SkipUnreadable, Stress, Trust, Unit, reading
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -88,6 +88,7 @@ def convert(
     unit: Unit = None,
     stress: Stress = None,
     skip_unreadable: SkipUnreadable = False,
+    trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Convert data: to a store (memory-mapped, readable by any Arrow tool) or to a file that ASE writes.
@@ -98,7 +99,7 @@ def convert(
     from atomscape.data.export import convert as write
     from atomscape.data.load import load
 
-    store = load(what, reading(key, unit, stress, skip_unreadable))
+    store = load(what, reading(key, unit, stress, skip_unreadable, trust))
     write(store, out, overwrite)
     console().print(f"{len(store):,} structures, {store.card.n_atoms:,} atoms, in {out}")
 

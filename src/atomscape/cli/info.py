@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomscape.cli.reading import Key, SkipUnreadable, Stress, Unit, reading
+from atomscape.cli.reading import Key, SkipUnreadable, Stress, Trust, Unit, reading
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,7 @@ def info(
     unit: Unit = None,
     stress: Stress = None,
     skip_unreadable: SkipUnreadable = False,
+    trust: Trust = False,
 ) -> None:
     """Say what is in a file: counts, elements, labels with units and ranges, and what looks suspicious."""
     import numpy as np
@@ -34,7 +35,7 @@ def info(
     from atomscape.data.load import load
 
     screen = console()
-    store = load(what, reading(key, unit, stress, skip_unreadable))
+    store = load(what, reading(key, unit, stress, skip_unreadable, trust))
     rows = slice(None)
     if len(store) > MOST:
         rows = np.sort(np.random.default_rng(0).choice(len(store), MOST, replace=False))

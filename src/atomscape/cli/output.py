@@ -15,6 +15,7 @@ WIDTH_OF_A_FILE = 120
 OPTIONS = (
     (r"overwrite=True", "--overwrite"),
     (r"skip_unreadable=True", "--skip-unreadable"),
+    (r"trust=True", "--trust"),
     (r"keys=\{'(\w+)': '?(\w+)'?\}", r"--key \1=\2"),
     (r"units=\{'(\w+)': '?([\w/Å³]+)'?\}", r"--unit \1=\2"),
     (r"stress='tension'\|'compression'", "--stress tension or compression"),

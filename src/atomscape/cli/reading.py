@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from atomscape.data.files import Reading
+    from atomscape.data.reading import Reading
 
 
 class Sign(StrEnum):
@@ -28,9 +28,15 @@ Stress = Annotated[Sign | None, typer.Option("--stress", help="What is positive 
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Leave out files of a folder that cannot be read.")
 ]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Read files of pickles; they are searched for numbers, and never run."),
+]
 
 
-def reading(key: list[str] | None, unit: list[str] | None, stress: Sign | None, skip: bool) -> Reading:
+def reading(
+    key: list[str] | None, unit: list[str] | None, stress: Sign | None, skip: bool, trust: bool = False
+) -> Reading:
     """How to read files, from the options.
 
     Raises
@@ -38,13 +44,14 @@ def reading(key: list[str] | None, unit: list[str] | None, stress: Sign | None, 
     ValueError
         An option is not of the form LABEL=VALUE.
     """
-    from atomscape.data.files import Reading
+    from atomscape.data.reading import Reading
 
     return Reading(
         keys=_pairs("--key", key),
         units=_pairs("--unit", unit),
         stress=None if stress is None else stress.value,
         skip_unreadable=skip,
+        trust=trust,
     )
 
 

@@ -1,4 +1,4 @@
-"""Structures from files: anything ASE reads (``.gz`` too), one file or a folder of them.
+"""Structures from files: one file or a folder of them, each read by the format that recognises it.
 
 Which columns become which labels follows ``atomscape.atoms.labels``, once for all structures; what was chosen
 is kept on the card. Large files are read in passes, not held in memory as a whole.
@@ -6,98 +6,73 @@ is kept on the card. Large files are read in passes, not held in memory as a who
 
 from __future__ import annotations
 
-import gzip
 import itertools
-import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import ase.io
 from ase import Atoms
-from ase.db import connect
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.columns import ID_KEYS
 from atomscape.atoms.labels import LabelMap, label_map
 from atomscape.atoms.structures import Structures
-
-SUFFIXES = (
-    ".cif",
-    ".vasp",
-    ".poscar",
-    ".xyz",
-    ".extxyz",
-    ".res",
-    ".traj",
-    ".db",
-    ".gen",
-    ".xsf",
-    ".pdb",
-    ".in",
-)
-"""Files of a folder that are read; also POSCAR* and CONTCAR*, and all of them with ``.gz``."""
+from atomscape.data import ase_files
+from atomscape.data.format import NotTrusted, Piece, format_of, read_by
+from atomscape.data.reading import Reading
+from atomscape.units import conversion_factor
 
 BATCH = 1024
-KEPT = 128 * 2**20
+KEPT = 16 * 2**20
 """Bytes of text up to which structures are kept in memory between passes (packed files count fivefold)."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How to read files: the arguments of ``label_map``, and whether to leave out what cannot be read."""
-
-    keys: Mapping[str, str] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
-    stress: Any = None
-    skip_unreadable: bool = False
-
-
 class Frames:
-    """All structures of some files, in as many passes as wanted; ``skipped`` says what was left out and why.
+    """All structures of some pieces, in as many passes as wanted; ``skipped`` says what was left out and why.
 
     Small files are read once and kept, large ones are read anew in each pass.
     """
 
-    def __init__(self, paths: Sequence[Path], skip_unreadable: bool = False, folder: Path | None = None):
-        self.paths, self.skip, self.folder = list(paths), skip_unreadable, folder
+    def __init__(self, pieces: Sequence[Piece], reading: Reading):
+        self.pieces, self.reading = list(pieces), reading
         self.skipped: dict[Path, str] = {}
         self._kept: list[Atoms] | None = None
 
+    @property
+    def paths(self) -> list[Path]:
+        """Files or folders of the pieces."""
+        return list(dict.fromkeys(piece.path for piece in self.pieces))
+
     def __iter__(self) -> Iterator[Atoms]:
-        """Read file after file.
+        """Read piece after piece.
 
         Raises
         ------
         ValueError
             A file cannot be read (unless those are skipped); the message names it.
         """
-        size = sum(p.stat().st_size * (5 if p.suffix == ".gz" else 1) for p in self.paths)
-        if size > KEPT:
+        if sum(map(_size, self.paths)) > KEPT:
             return self._read()
         if self._kept is None:
             self._kept = list(self._read())
         return iter(self._kept)
 
     def _read(self) -> Iterator[Atoms]:
-        for path in self.paths:
-            if path in self.skipped:
+        for piece in self.pieces:
+            if piece.path in self.skipped:
                 continue
+            rows = _checked(piece, self.reading) if piece.name else read_rows(piece, self.reading)
             try:
-                if self.folder is None:
-                    yield from read_frames(path)
-                else:
-                    yield from self._named(path)
+                yield from list(rows) if self.reading.skip_unreadable else rows
+            except NotTrusted:
+                raise
             except ValueError as error:
-                if not self.skip:
+                if not self.reading.skip_unreadable:
                     hint = "" if len(self.paths) == 1 else "; skip_unreadable=True leaves such files out"
                     raise ValueError(f"{error}{hint}") from error
-                self.skipped[path] = str(error)
+                self.skipped[piece.path] = str(error)
 
     def __len__(self) -> int:
         """Return the number of structures; the first call reads all."""
@@ -111,87 +86,78 @@ class Frames:
     def _length(self) -> int:
         return sum(1 for _ in self)
 
-    def _named(self, path: Path) -> Iterator[Atoms]:
-        """Structures of one file of a folder, all checked before the first is given, named after the file."""
-        frames = list(read_frames(path))
-        try:
-            from_ase(frames, LabelMap((), len(frames)))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        name = _name_in(path, self.folder or path.parent)
-        for k, frame in enumerate(frames):
-            if not any(key in frame.info for key in ID_KEYS):
-                frame.info["id"] = name if len(frames) == 1 else f"{name}:{k}"
-            yield frame
-
 
 Sequence.register(Frames)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def read_frames(path: Path) -> Iterator[Atoms]:
-    """Structures of one file, as ASE reads it.
+def read_rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
+    """Structures of one piece, in Å, each with an ``info["id"]``: the file's own, else counted.
 
     Raises
     ------
     ValueError
-        The file is empty, or ASE cannot read it.
+        The file is empty, or cannot be read.
+    NotTrusted
+        The file holds pickles, and the reading does not say to trust it.
+    ImportError
+        The library that reads such files is not installed.
     """
-    if path.is_file() and path.stat().st_size == 0:
-        raise ValueError(f"{path} is empty")
+    if piece.path.is_file() and piece.path.stat().st_size == 0:
+        raise ValueError(f"{piece.path} is empty")
+    scale = conversion_factor(reading.units.get("positions", "Å"), "Å")
     count = 0
     try:
-        with warnings.catch_warnings(), _unpacked(path) as plain:
-            warnings.simplefilter("ignore")
-            for atoms in _rows(plain) if plain.suffix == ".db" else ase.io.iread(str(plain), index=":"):
-                count += 1
-                yield atoms
-    except Exception as error:  # ASE's readers raise whatever their parsers do
+        images = iter(read_by(piece.format).rows(piece, reading))
+        head = list(itertools.islice(images, 2))
+        alone = len(head) == 1 and piece.stop is None and piece.start == 0
+        for count, atoms in enumerate(itertools.chain(head, images), start=1):
+            if scale != 1.0:
+                atoms.set_cell(scale * atoms.cell.array)
+                atoms.positions *= scale
+            if not any(key in atoms.info for key in ID_KEYS):
+                number = str(piece.first + count - 1)
+                atoms.info["id"] = "/".join(
+                    filter(None, (piece.name, "" if alone and piece.name else number))
+                )
+            yield atoms
+    except (NotTrusted, ImportError):
+        raise
+    except Exception as error:  # readers raise whatever their parsers do
         after = f" after {count} structures" if count else ""
-        raise ValueError(f"{path} cannot be read{after} ({type(error).__name__}: {error})") from error
-    if count == 0:
-        raise ValueError(f"{path} holds no structures")
+        raise ValueError(f"{piece.path} cannot be read{after} ({type(error).__name__}: {error})") from error
+    if count == 0 and piece.start == 0:
+        raise ValueError(f"{piece.path} holds no structures")
 
 
-def _rows(path: Path) -> Iterator[Atoms]:
-    """Rows of an ASE database with their own columns and units, which ``ase.io`` leaves behind."""
-    database = connect(path)
-    units = database.metadata.get("_property_unit_dict", {})
-    stated = {f"{name}_unit": unit for name, unit in units.items() if isinstance(unit, str) and unit}
-    for row in database.select():
-        atoms = row.toatoms(add_additional_information=True)
-        atoms.info |= stated
-        yield atoms
+def read_frames(path: Path) -> Iterator[Atoms]:
+    """Structures of one file, as ``read_rows`` gives them."""
+    return read_rows(Piece(path, format=format_of(path)), Reading())
 
 
-@contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
-    """Give the file, decompressed if need be: ASE's readers jump about, slow in a compressed file."""
-    if path.suffix != ".gz":
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / path.stem
-        with gzip.open(path) as packed, plain.open("wb") as file:
-            shutil.copyfileobj(packed, file)
-        yield plain
-
-
-def structure_files(path: Path) -> list[Path]:
-    """Return the file itself, or the files of structures in a folder and below it, sorted.
+def pieces_of(path: Path) -> list[Piece]:
+    """Pieces of a file, or of all files of structures in a folder and below it, in the order of their names.
 
     Raises
     ------
     ValueError
         The folder has none.
     """
-    if path.is_file():
-        return [path]
-    found = sorted(p for p in path.rglob("*") if p.is_file() and _is_structure_file(p))
+    found = [
+        replace(piece, format=name, name="" if place == path else _name_in(place, path))
+        for name, place in _places(path)
+        for piece in read_by(name).pieces(place)
+    ]
     if not found:
         raise ValueError(
-            f"no files of structures in {path}; looked for POSCAR*, CONTCAR* and {', '.join(SUFFIXES)}"
+            f"no files of structures in {path}; looked for POSCAR*, CONTCAR*, "
+            f"{', '.join(ase_files.suffixes)} and the other formats that are read"
         )
     return found
+
+
+def inputs_of(path: Path) -> list[Path]:
+    """Files that are read at a path."""
+    return [file for name, place in _places(path) for file in read_by(name).inputs(place) or [place]]
 
 
 def read_files(frames: Frames, labels: LabelMap) -> Iterator[Structures]:
@@ -215,24 +181,53 @@ def read_files(frames: Frames, labels: LabelMap) -> Iterator[Structures]:
             raise ValueError(f"{where}{counted}: {error}") from error
 
 
-def labels_of(frames: Frames, reading: Reading) -> LabelMap:
+def labels_of(frames: Frames) -> LabelMap:
     """Which columns of these structures become which labels."""
     if len(frames) == 0:
         raise ValueError(
             f"none of {len(frames.paths)} files can be read; the first: {next(iter(frames.skipped.values()))}"
         )
-    return label_map(cast(Sequence[Atoms], frames), reading.keys, reading.units, reading.stress)
+    reading = frames.reading
+    units = {name: unit for name, unit in reading.units.items() if name != "positions"}
+    return label_map(cast(Sequence[Atoms], frames), reading.keys, units, reading.stress)
 
 
-def _is_structure_file(path: Path) -> bool:
-    name = path.name.removesuffix(".gz")
-    return Path(name).suffix.lower() in SUFFIXES or name.startswith(("POSCAR", "CONTCAR"))
+def _places(path: Path) -> Iterator[tuple[str, Path]]:
+    """Files and folders that are read at a path, and the names of their formats."""
+    name = format_of(path)
+    if name or path.is_file():
+        yield name, path
+    if not path.is_dir():
+        return
+    taken = read_by(name).inputs(path) if name else []
+    for child in sorted(path.iterdir()):
+        if child.is_dir():
+            if not any(child in file.parents for file in taken):
+                yield from _places(child)
+        elif not name and ((found := format_of(child)) or ase_files.inputs(child)):
+            yield found, child
 
 
-def _name_in(folder_file: Path, folder: Path) -> str:
+def _checked(piece: Piece, reading: Reading) -> Iterator[Atoms]:
+    """Structures of one file of a folder, looked at before they are given, so that errors name the file."""
+    rows = read_rows(piece, reading)
+    while batch := list(itertools.islice(rows, BATCH)):
+        try:
+            from_ase(batch, LabelMap((), len(batch)))
+        except ValueError as error:
+            raise ValueError(f"{piece.path}: {error}") from error
+        yield from batch
+
+
+def _size(path: Path) -> int:
+    files = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(p.stat().st_size * (5 if p.suffix == ".gz" else 1) for p in files)
+
+
+def _name_in(place: Path, folder: Path) -> str:
     """``a/b.cif`` → ``a/b``; ``a/POSCAR`` → ``a``."""
-    inside = folder_file.relative_to(folder)
+    inside = place.relative_to(folder)
     name = inside.name.removesuffix(".gz")
     if name in ("POSCAR", "CONTCAR") and inside.parent != Path("."):
         return str(inside.parent)
-    return str(inside.with_name(Path(name).stem))
+    return str(inside.with_name(name if place.is_dir() else Path(name).stem))

@@ -15,9 +15,12 @@ from pathlib import Path
 
 from atomscape import __version__, units
 from atomscape.atoms import ase, columns, labels, stresses
+from atomscape.atoms.labels import LabelMap
 from atomscape.data.card import Card, records
-from atomscape.data.files import Frames, Reading, labels_of, read_files, structure_files
+from atomscape.data.files import Frames, inputs_of, labels_of, pieces_of, read_files
+from atomscape.data.format import read_by
 from atomscape.data.named import find_source, is_source_name, source_names
+from atomscape.data.reading import Reading
 from atomscape.data.shards import sha256
 from atomscape.data.source import Source, downloader
 from atomscape.data.store import Store, is_store, write_store
@@ -122,24 +125,35 @@ def source_folder(source: Source) -> Path:
 
 def load_files(path: Path, reading: Reading) -> Store:
     """Store of a file, or of all files of structures in a folder; the card says which columns were used."""
-    paths = structure_files(path)
-    name = re.sub(r"[^\w.-]", "_", path.resolve().name.split(".")[0]) or "data"
-    target = _converted(name, paths, f"{reading}{_text(*BESIDE, *READERS)}")
+    pieces = pieces_of(path)
+    code = {str(read_by(name).__file__) for name in {piece.format for piece in pieces}}
+    target = _converted(
+        file_name(path), inputs_of(path), f"{reading}{_text(*BESIDE, *READERS, *map(Path, sorted(code)))}"
+    )
 
     def write() -> Store:
-        frames = Frames(paths, reading.skip_unreadable, path if path.is_dir() else None)
-        labels = labels_of(frames, reading)
-        left_out = [f"left out: {why}" for why in frames.skipped.values()]
-        card = Card(
-            name=name,
-            title=path.name,
-            properties=records(*labels.properties.values()),
-            provenance=f"read from {path.name} by atomscape {__version__}",
-            columns=(*str(labels).splitlines(), *left_out),
-        )
-        return write_store(target, read_files(frames, labels), card)
+        frames = Frames(pieces, reading)
+        labels = labels_of(frames)
+        return write_store(target, read_files(frames, labels), card_of_files(path, frames, labels))
 
     return once(target, write)
+
+
+def card_of_files(path: Path, frames: Frames, labels: LabelMap) -> Card:
+    """What is known about a user's files: their labels, and which columns these come from."""
+    left_out = [f"left out: {why}" for why in frames.skipped.values()]
+    return Card(
+        name=file_name(path),
+        title=path.name,
+        properties=records(*labels.properties.values()),
+        provenance=f"read from {path.name} by atomscape {__version__}",
+        columns=(*str(labels).splitlines(), *left_out),
+    )
+
+
+def file_name(path: Path) -> str:
+    """Name of a dataset that was called so as a file: ``my data.extxyz.gz`` → ``my_data``."""
+    return re.sub(r"[^\w.-]", "_", path.resolve().name.split(".")[0]) or "data"
 
 
 def find_folder(source: Source) -> Path | None:
