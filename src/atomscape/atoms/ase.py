@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from atomscape.atoms.columns import ID_KEYS, Row, columns_of
+from atomscape.atoms.columns import ID_KEYS, ISOLATED, Row, columns_of
 from atomscape.atoms.labels import Label, LabelMap, label_map
 from atomscape.atoms.properties import property_named
 from atomscape.atoms.stresses import as_tensor, stress_of, to_voigt
@@ -18,7 +18,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.atoms.validate import check
 from atomscape.shapes import Tensor
 
-_RESULTS = {
+RESULTS = {
     "energy": "energy",
     "forces": "forces",
     "stress": "stress",
@@ -62,7 +62,7 @@ def from_ase(images: Atoms | Iterable[Atoms], labels: LabelMap | None = None) ->
     counts = np.array([len(image) for image in images])
     rows = [columns_of(image) for image in images]
     values = {label.property.name: _values(label, images, rows) for label in labels.labels}
-    values |= _isolated(images)
+    values |= _isolated(images, labels.isolated)
     free = {p.name for p in labels.properties.values() if p.per == "atom" and property_named(p.name) is None}
     ids = tuple(_id(image) for image in images)
     pbc = np.stack([image.pbc for image in images])
@@ -111,9 +111,9 @@ def _attach(image: Atoms, labels: dict[str, np.ndarray], per_atom: Iterable[str]
 
     results = {}
     for name, value in labels.items():
-        if name in _RESULTS:
+        if name in RESULTS:
             value = to_voigt(value) if name == "stress" else value
-            results[_RESULTS[name]] = value.item() if value.ndim == 0 else value.copy()
+            results[RESULTS[name]] = value.item() if value.ndim == 0 else value.copy()
         elif name == "isolated_atom":
             if value == 1:
                 image.info["config_type"] = "IsolatedAtom"
@@ -150,9 +150,9 @@ def _value(label: Label, image: Atoms, value, shape: tuple[int, ...]) -> np.ndar
     return np.asarray(value, dtype=np.float64).reshape(shape)
 
 
-def _isolated(images: Sequence[Atoms]) -> dict[str, Tensor]:
-    marks = [str(image.info.get("config_type", "")).lower() == "isolatedatom" for image in images]
-    return {"isolated_atom": torch.tensor(marks, dtype=torch.float64)} if any(marks) else {}
+def _isolated(images: Sequence[Atoms], always: bool) -> dict[str, Tensor]:
+    marks = [str(image.info.get("config_type", "")).lower() == ISOLATED for image in images]
+    return {"isolated_atom": torch.tensor(marks, dtype=torch.float64)} if always or any(marks) else {}
 
 
 def _id(image: Atoms) -> str:

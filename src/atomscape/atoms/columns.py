@@ -29,6 +29,9 @@ BOOKKEEPING = frozenset(
 )
 """Arrays that ASE itself keeps, and that are no labels."""
 
+ISOLATED = "isolatedatom"
+"""``config_type`` of free atoms, whose energies are references; capitals do not matter."""
+
 SAMPLE = 4096
 """Stresses are compared for so many structures at the beginning, and for one of so many after them."""
 
@@ -60,7 +63,7 @@ class Column:
         array = np.asarray(value, dtype=None if numbers else object)
         if array.dtype.kind not in "biuf":
             self.numeric = False
-            if isinstance(value, str) and len(self.texts) < 9:
+            if isinstance(value, str) and (len(self.texts) < 9 or value.lower() == ISOLATED):
                 self.texts.add(value)
             return
         per_atom = self.place == "arrays" or (self.place == "calculator" and array.shape[:1] == (len(image),))

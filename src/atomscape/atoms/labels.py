@@ -16,7 +16,7 @@ from typing import Literal
 
 from ase import Atoms
 
-from atomscape.atoms.columns import Column, Place, columns_in
+from atomscape.atoms.columns import ISOLATED, Column, Place, columns_in
 from atomscape.atoms.properties import PROPERTIES, Property, free_property
 from atomscape.atoms.stresses import holds_virials, refuse_ambiguous
 from atomscape.find import suggest
@@ -70,11 +70,15 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Where the labels of some structures come from, and which columns were left and why."""
+    """Where the labels of some structures come from, and which columns were left and why.
+
+    ``isolated`` says that some structures are marked as free atoms.
+    """
 
     labels: tuple[Label, ...]
     structures: int
     ignored: Mapping[str, str] = field(default_factory=dict)
+    isolated: bool = False
 
     @property
     def properties(self) -> dict[str, Property]:
@@ -138,7 +142,9 @@ def label_map(
             labels.append(free)
         elif free:
             ignored[str(column)] = free
-    return LabelMap(tuple(labels), n, ignored)
+    marks = columns.get(("info", "config_type"))
+    isolated = marks is not None and any(text.lower() == ISOLATED for text in marks.texts)
+    return LabelMap(tuple(labels), n, ignored, isolated)
 
 
 def _known_names(keys: Mapping[str, str], units: Mapping[str, str]) -> list[str]:

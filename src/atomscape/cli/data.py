@@ -82,7 +82,7 @@ def get(
 def convert(
     what: What,
     out: Annotated[
-        Path, typer.Argument(help="A folder for a store, or a file such as data.extxyz or data.db.")
+        Path, typer.Argument(help="A folder for a store, or a file such as data.parquet or data.extxyz.")
     ],
     key: Key = None,
     unit: Unit = None,
@@ -90,18 +90,23 @@ def convert(
     skip_unreadable: SkipUnreadable = False,
     trust: Trust = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes, from files to a store.")] = 1,
 ) -> None:
-    """Convert data: to a store (memory-mapped, readable by any Arrow tool) or to a file that ASE writes.
+    """Convert data: to a store (memory-mapped, readable by any Arrow tool) or to a file of another format.
 
-    Where the labels of a file need explaining, say it here and train on the store.
+    One batch is in memory at a time, whatever the size. Where the labels of a file need explaining, say it
+    here and train on the store.
     """
-    from atomscape.cli.output import console
-    from atomscape.data.export import convert as write
-    from atomscape.data.load import load
+    from atomscape.cli.bars import bars
+    from atomscape.cli.output import console, escaped
+    from atomscape.data.convert import convert_any
 
-    store = load(what, reading(key, unit, stress, skip_unreadable, trust))
-    write(store, out, overwrite)
-    console().print(f"{len(store):,} structures, {store.card.n_atoms:,} atoms, in {out}")
+    screen = console()
+    how = reading(key, unit, stress, skip_unreadable, trust)
+    done = convert_any(what, out, how, overwrite=overwrite, jobs=jobs, bar=bars(screen))
+    for why in done.skipped:
+        screen.print(f"left out: {escaped(why)}")
+    screen.print(f"{done.structures:,} structures, {done.atoms:,} atoms, in {done.path}")
 
 
 def card_table(card: Card, store: Store | None) -> Table:

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import ase.io
 from ase import Atoms
-from ase.db import connect
 
 from atomscape.data.format import Piece, whole
 from atomscape.data.reading import Reading
 
-title = "files that ASE reads: CIF, POSCAR, XYZ, trajectories, databases, …"
+title = "files that ASE reads: CIF, POSCAR, XYZ, trajectories, …"
 suffixes = (
-    ".cif", ".vasp", ".poscar", ".xyz", ".extxyz", ".res", ".traj", ".db", ".gen", ".xsf", ".pdb", ".in",
+    ".cif", ".vasp", ".poscar", ".xyz", ".extxyz", ".res", ".traj", ".gen", ".xsf", ".pdb", ".in",
 )  # fmt: skip
 """Files of a folder that are read; also POSCAR* and CONTCAR*, and all of them with ``.gz``."""
 
@@ -38,18 +37,7 @@ def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     """Structures of one file; a file may be asked for whatever its name."""
     with warnings.catch_warnings(), _unpacked(piece.path) as plain:
         warnings.simplefilter("ignore")
-        yield from _rows(plain) if plain.suffix == ".db" else ase.io.iread(str(plain), index=":")
-
-
-def _rows(path: Path) -> Iterator[Atoms]:
-    """Rows of an ASE database with their own columns and units, which ``ase.io`` leaves behind."""
-    database = connect(path)
-    units = database.metadata.get("_property_unit_dict", {})
-    stated = {f"{name}_unit": unit for name, unit in units.items() if isinstance(unit, str) and unit}
-    for row in database.select():
-        atoms = row.toatoms(add_additional_information=True)
-        atoms.info |= stated
-        yield atoms
+        yield from ase.io.iread(str(plain), index=":")
 
 
 @contextmanager

@@ -1,19 +1,20 @@
-"""Stores to other formats: another store, extended XYZ, or anything else ASE writes."""
+"""Structures to other formats: a store, a format of ``data/formats/``, or anything else ASE writes."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
 
-import ase.db
 import ase.io
 from ase.io.formats import UnknownFileTypeError, filetype, ioformats, open_with_compression
 
 from atomscape.atoms.ase import to_ase
 from atomscape.atoms.structures import Structures
+from atomscape.data.card import Card
+from atomscape.data.format import writer_of
 from atomscape.data.store import Store, write_store
 
 BATCH = 1024
@@ -27,7 +28,7 @@ def convert(store: Store, target: str | Path, overwrite: bool = False) -> Path:
     FileExistsError
         The target exists and ``overwrite`` is False.
     ValueError
-        ASE does not write such a file, or writes one structure to it and there are more.
+        Nothing writes such a file, or one structure fits in it and there are more.
     OSError
         The place cannot be written.
     """
@@ -35,18 +36,20 @@ def convert(store: Store, target: str | Path, overwrite: bool = False) -> Path:
     if target.suffix == "":
         write_store(target, batches_of(store), store.card, store.splits, overwrite=overwrite)
     else:
-        export(store, target, overwrite)
+        export(batches_of(store, BATCH), store.card, target, overwrite)
     return target
 
 
-def export(store: Store, target: Path, overwrite: bool = False) -> None:
-    """Write all structures with their labels to one file; extended XYZ and databases are streamed.
+def export(batches: Iterable[Structures], card: Card, target: Path, overwrite: bool = False) -> None:
+    """Write structures with their labels to a file, or to a folder; batches are streamed.
 
-    ASE prints eight decimals to extended XYZ. The file appears under its name when it is complete.
+    It appears under its name when it is complete. Of the formats that ASE writes, extended XYZ (eight
+    decimals) is streamed.
     """
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} exists and is not overwritten; give overwrite=True or another place")
-    format_ = _format_of(target)
+    writer = writer_of(target)
+    format_ = "" if writer else _format_of(target)
     hidden = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,9 +60,18 @@ def export(store: Store, target: Path, overwrite: bool = False) -> None:
             error.errno, f"cannot write {target} ({error.strerror}); choose another place"
         ) from error
     try:
-        _write(store, hidden, format_)
+        if writer:
+            writer.write(hidden, batches, card)
+        else:
+            _write(batches, hidden, format_)
+        if not hidden.exists():
+            raise ValueError(f"{card.name}: nothing to write, there are no structures")
+        if target.is_dir() and hidden.is_dir():
+            shutil.rmtree(target)
         os.replace(hidden, target)
     finally:
+        if hidden.is_dir():
+            shutil.rmtree(hidden, ignore_errors=True)
         hidden.unlink(missing_ok=True)
 
 
@@ -75,34 +87,25 @@ def _format_of(target: Path) -> str:
         found = "extxyz" if name.endswith(".xyz") else filetype(name, read=False)
     except UnknownFileTypeError:
         found = ""
-    if found != "db" and found not in ioformats:
+    if found not in ioformats:
         raise ValueError(
-            f"no format is known by the name of {target}; use .extxyz, .db, .cif, .vasp or another suffix "
-            "of ASE's, or a name without suffix for a store"
+            f"no format is known by the name of {target}; use .extxyz, .parquet, .h5, .aselmdb, .db, .cif, "
+            ".vasp or another suffix of ASE's, or a name without suffix for a store"
         )
-    if found != "db" and not ioformats[found].can_write:
+    if not ioformats[found].can_write:
         raise ValueError(f"ASE reads but does not write the format {found!r} of {target}; use .extxyz")
     return found
 
 
-def _write(store: Store, path: Path, format_: str) -> None:
+def _write(batches: Iterable[Structures], path: Path, format_: str) -> None:
     if format_ == "extxyz":
         with open_with_compression(str(path), "w") as file:
-            for batch in batches_of(store, BATCH):
+            for batch in batches:
                 ase.io.write(file, to_ase(batch), format="extxyz")
-    elif format_ == "db":
-        with cast(Any, ase.db.connect(str(path))) as database:
-            for batch in batches_of(store, BATCH):
-                for atoms in to_ase(batch):
-                    database.write(atoms, data=_json(atoms.info))
-    elif ioformats[format_].single and len(store) > 1:
-        raise ValueError(
-            f"a file of format {format_!r} holds one structure, the dataset has {len(store)}; use .extxyz"
-        )
     else:
-        images = [atoms for batch in batches_of(store, BATCH) for atoms in to_ase(batch)]
+        images = [atoms for batch in batches for atoms in to_ase(batch)]
+        if ioformats[format_].single and len(images) > 1:
+            raise ValueError(
+                f"a file of format {format_!r} holds one structure, there are {len(images)}; use .extxyz"
+            )
         ase.io.write(str(path), images[0] if len(images) == 1 else images, format=format_)
-
-
-def _json(info: dict) -> dict:
-    return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in info.items()}

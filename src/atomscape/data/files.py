@@ -7,7 +7,7 @@ is kept on the card. Large files are read in passes, not held in memory as a who
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -32,11 +32,12 @@ KEPT = 16 * 2**20
 class Frames:
     """All structures of some pieces, in as many passes as wanted; ``skipped`` says what was left out and why.
 
-    Small files are read once and kept, large ones are read anew in each pass.
+    Small files are read once and kept, large ones are read anew in each pass. ``tell`` hears of each
+    structure of the first pass.
     """
 
-    def __init__(self, pieces: Sequence[Piece], reading: Reading):
-        self.pieces, self.reading = list(pieces), reading
+    def __init__(self, pieces: Sequence[Piece], reading: Reading, tell: Callable[[int], None] | None = None):
+        self.pieces, self.reading, self.tell = list(pieces), reading, tell
         self.skipped: dict[Path, str] = {}
         self._kept: list[Atoms] | None = None
 
@@ -84,7 +85,8 @@ class Frames:
 
     @cached_property
     def _length(self) -> int:
-        return sum(1 for _ in self)
+        tell = self.tell or (lambda n: None)
+        return sum(1 for _ in self if tell(1) is None)
 
 
 Sequence.register(Frames)  # pyright: ignore[reportAttributeAccessIssue]

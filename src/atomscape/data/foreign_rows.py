@@ -18,6 +18,7 @@ from ase.geometry import cellpar_to_cell
 from atomscape.atoms.labels import ALIASES
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.data.boxes import Foreign
+from atomscape.data.described import NOTHING, Described
 
 POSITIONS = (
     "pos", "positions", "cart_coords", "coordinates", "coords", "cartesian_site_positions", "xyz",
@@ -44,8 +45,10 @@ _PER_STRUCTURE = {
 }
 
 
-def atoms_of(row: object, name: str = "") -> Atoms:
+def atoms_of(row: object, name: str = "", described: Described = NOTHING) -> Atoms:
     """Structure of a row, with its numbers as columns; ``name`` is its id where it has none of its own.
+
+    ``described`` is what the file itself says about its columns.
 
     Raises
     ------
@@ -63,7 +66,9 @@ def atoms_of(row: object, name: str = "") -> Atoms:
     left = {k for k in flat if k in used or _last(k) in EDGES + SIZES or k.endswith("_id")}
     columns = {k: v for k, v in flat.items() if k not in left}
     for key, value in columns.items():
-        _keep(atoms, _short(key, columns), value)
+        short = _short(key, columns)
+        _keep(atoms, short, value, described.per.get(short))
+    atoms.info |= described.units
     atoms.info["id"] = _id(flat, name)
     return atoms
 
@@ -211,7 +216,7 @@ def _elements(values: Any) -> np.ndarray:
     return np.array([atomic_numbers[s] for s in symbols])
 
 
-def _keep(atoms: Atoms, key: str, value: Any) -> None:
+def _keep(atoms: Atoms, key: str, value: Any, per: str | None) -> None:
     """Numbers become a column: an array if there is one for each atom, else info; units stay as text."""
     if isinstance(value, str):
         if key.endswith(("_unit", "_units", "config_type")):
@@ -223,8 +228,10 @@ def _keep(atoms: Atoms, key: str, value: Any) -> None:
         return
     if array.dtype.kind not in "biuf" or array.size == 0:
         return
-    rows = array.shape[:1] == (len(atoms),) and _last(key) not in _PER_STRUCTURE - _PER_ATOM
-    if rows and not (array.ndim == 1 and _last(key) in _PER_STRUCTURE):
+    if per is None:
+        rows = array.shape[:1] == (len(atoms),) and _last(key) not in _PER_STRUCTURE - _PER_ATOM
+        per = "atom" if rows and not (array.ndim == 1 and _last(key) in _PER_STRUCTURE) else "structure"
+    if per == "atom":
         atoms.arrays[key] = array
     else:
         atoms.info[key] = array.item() if array.size == 1 else array

@@ -1,4 +1,4 @@
-"""JSON lines: one structure a line, in any of the spellings of ``atomscape.data.foreign_rows``; ``.gz`` too."""
+"""JSON lines: one structure a line, in any spelling of ``atomscape.data.foreign_rows``; ``.gz`` too."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ase import Atoms
 
+from atomscape.data.foreign_rows import atoms_of
 from atomscape.data.format import Piece, whole
 from atomscape.data.reading import Reading
-from atomscape.data.foreign_rows import atoms_of
 
 title = "JSON lines, one structure each (also pymatgen's as dictionaries)"
 suffixes = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ase import Atoms
 
+from atomscape.data.foreign_rows import atoms_of
 from atomscape.data.format import Piece, need_trust
 from atomscape.data.lmdb_files import is_lmdb, numbered_keys, opened
 from atomscape.data.reading import Reading
-from atomscape.data.foreign_rows import atoms_of
 from atomscape.data.unpickle import unpickled
 
 title = "LMDB of pickled rows (Open Catalyst, Open MatSciML)"
