@@ -35,13 +35,13 @@ def inputs(path: Path) -> list[Path]:
 
 def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     """Structures of one file; a file may be asked for whatever its name."""
-    with warnings.catch_warnings(), _unpacked(piece.path) as plain:
+    with warnings.catch_warnings(), unpacked(piece.path) as plain:
         warnings.simplefilter("ignore")
         yield from ase.io.iread(str(plain), index=":")
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
+def unpacked(path: Path) -> Iterator[Path]:
     """Give the file, decompressed if need be: ASE's readers jump about, slow in a compressed file."""
     if path.suffix != ".gz":
         yield path

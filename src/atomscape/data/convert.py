@@ -96,7 +96,7 @@ def _files(path: Path, target: Path, reading: Reading, overwrite: bool, jobs: in
         frames = Frames(pieces_of(path), reading, tell)
         labels = labels_of(frames)
     card = card_of_files(path, frames, labels)
-    skipped = tuple(frames.skipped.values())
+    skipped = frames.losses
     if target.suffix == "" and jobs > 1:
         groups = _groups([p for p in frames.pieces if p.path not in frames.skipped], jobs)
         read = partial(read_pieces, reading, labels)

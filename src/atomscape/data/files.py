@@ -39,6 +39,7 @@ class Frames:
     def __init__(self, pieces: Sequence[Piece], reading: Reading, tell: Callable[[int], None] | None = None):
         self.pieces, self.reading, self.tell = list(pieces), reading, tell
         self.skipped: dict[Path, str] = {}
+        self.left_out: dict[str, str] = {}
         self._kept: list[Atoms] | None = None
 
     @property
@@ -64,7 +65,8 @@ class Frames:
         for piece in self.pieces:
             if piece.path in self.skipped:
                 continue
-            rows = _checked(piece, self.reading) if piece.name else read_rows(piece, self.reading)
+            rows = read_rows(piece, self.reading, self.left_out)
+            rows = _checked(piece, rows) if piece.name else rows
             try:
                 yield from list(rows) if self.reading.skip_unreadable else rows
             except NotTrusted:
@@ -74,6 +76,11 @@ class Frames:
                     hint = "" if len(self.paths) == 1 else "; skip_unreadable=True leaves such files out"
                     raise ValueError(f"{error}{hint}") from error
                 self.skipped[piece.path] = str(error)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What was left out and why, in words: files, and rows of files."""
+        return (*self.skipped.values(), *(f"{where}: {why}" for where, why in self.left_out.items()))
 
     def __len__(self) -> int:
         """Return the number of structures; the first call reads all."""
@@ -92,8 +99,10 @@ class Frames:
 Sequence.register(Frames)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def read_rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
+def read_rows(piece: Piece, reading: Reading, left_out: dict[str, str] | None = None) -> Iterator[Atoms]:
     """Structures of one piece, in Å, each with an ``info["id"]``: the file's own, else counted.
+
+    Rows of which nothing can be made are noted in ``left_out``, if the reading skips what is unreadable.
 
     Raises
     ------
@@ -109,7 +118,7 @@ def read_rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     scale = conversion_factor(reading.units.get("positions", "Å"), "Å")
     count = 0
     try:
-        images = iter(read_by(piece.format).rows(piece, reading))
+        images = _made(piece, reading, {} if left_out is None else left_out)
         head = list(itertools.islice(images, 2))
         alone = len(head) == 1 and piece.stop is None and piece.start == 0
         for count, atoms in enumerate(itertools.chain(head, images), start=1):
@@ -127,8 +136,18 @@ def read_rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     except Exception as error:  # readers raise whatever their parsers do
         after = f" after {count} structures" if count else ""
         raise ValueError(f"{piece.path} cannot be read{after} ({type(error).__name__}: {error})") from error
-    if count == 0 and piece.start == 0:
+    if count == 0 and piece.start == 0 and not left_out:
         raise ValueError(f"{piece.path} holds no structures")
+
+
+def _made(piece: Piece, reading: Reading, left_out: dict[str, str]) -> Iterator[Atoms]:
+    for row in read_by(piece.format).rows(piece, reading):
+        if isinstance(row, Atoms):
+            yield row
+        elif reading.skip_unreadable:
+            left_out[f"{piece.path}, {row.where}"] = row.why
+        else:
+            raise ValueError(f"{row.where}: {row.why}; skip_unreadable=True leaves such out")
 
 
 def read_frames(path: Path) -> Iterator[Atoms]:
@@ -186,9 +205,7 @@ def read_files(frames: Frames, labels: LabelMap) -> Iterator[Structures]:
 def labels_of(frames: Frames) -> LabelMap:
     """Which columns of these structures become which labels."""
     if len(frames) == 0:
-        raise ValueError(
-            f"none of {len(frames.paths)} files can be read; the first: {next(iter(frames.skipped.values()))}"
-        )
+        raise ValueError(f"none of {len(frames.paths)} files can be read; the first: {frames.losses[0]}")
     reading = frames.reading
     units = {name: unit for name, unit in reading.units.items() if name != "positions"}
     return label_map(cast(Sequence[Atoms], frames), reading.keys, units, reading.stress)
@@ -210,9 +227,8 @@ def _places(path: Path) -> Iterator[tuple[str, Path]]:
             yield found, child
 
 
-def _checked(piece: Piece, reading: Reading) -> Iterator[Atoms]:
+def _checked(piece: Piece, rows: Iterator[Atoms]) -> Iterator[Atoms]:
     """Structures of one file of a folder, looked at before they are given, so that errors name the file."""
-    rows = read_rows(piece, reading)
     while batch := list(itertools.islice(rows, BATCH)):
         try:
             from_ase(batch, LabelMap((), len(batch)))

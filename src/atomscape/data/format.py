@@ -45,6 +45,14 @@ class Piece:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that no structure can be made of, and why: ``line 7``, ``"C1CC" cannot be read``."""
+
+    where: str
+    why: str
+
+
 @runtime_checkable
 class Format(Protocol):
     """A file format that is read.
@@ -70,8 +78,11 @@ class Format(Protocol):
         """Cut a file or folder that ``inputs`` recognises into pieces, in the order of the structures."""
         ...
 
-    def rows(self, piece: Piece, reading: Reading, /) -> Iterator[Atoms]:
-        """Structures of a piece; an ``info["id"]`` names a structure, where the file does."""
+    def rows(self, piece: Piece, reading: Reading, /) -> Iterator[Atoms | LeftOut]:
+        """Structures of a piece; an ``info["id"]`` names a structure, where the file does.
+
+        Rows of which nothing can be made are ``LeftOut``: an error, or listed with ``skip_unreadable``.
+        """
         ...
 
 

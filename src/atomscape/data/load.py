@@ -141,7 +141,7 @@ def load_files(path: Path, reading: Reading) -> Store:
 
 def card_of_files(path: Path, frames: Frames, labels: LabelMap) -> Card:
     """What is known about a user's files: their labels, and which columns these come from."""
-    left_out = [f"left out: {why}" for why in frames.skipped.values()]
+    left_out = [f"left out: {why}" for why in frames.losses]
     return Card(
         name=file_name(path),
         title=path.name,

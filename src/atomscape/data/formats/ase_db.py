@@ -44,8 +44,9 @@ def pieces(path: Path) -> list[Piece]:
 def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     """Structures of some rows."""
     database = connect(piece.path)
-    told = described(database.metadata.get(KEY))
-    units = database.metadata.get("_property_unit_dict", {})
+    metadata = cast(dict[str, Any], database.metadata)
+    told = described(metadata.get(KEY))
+    units = metadata.get("_property_unit_dict", {})
     stated = {f"{name}_unit": unit for name, unit in units.items() if isinstance(unit, str) and unit}
     limit = None if piece.stop is None else piece.stop - piece.start
     for row in database.select(limit=limit, offset=piece.start):
@@ -66,4 +67,4 @@ def write(path: Path, batches: Iterable[Structures], card: Card) -> None:
                 made = row_of(row)
                 database.write(AtomsRow({"id": count, **made}), data=made["data"])
     if count:
-        connect(path).metadata = {KEY: description(properties, card)}
+        cast(Any, connect(path)).metadata = {KEY: description(properties, card)}

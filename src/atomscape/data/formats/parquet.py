@@ -144,7 +144,8 @@ def _value(scalar: pa.Scalar) -> Any:
     """A number or text; nested lists of equal lengths as an array; anything else as Python has it."""
     if not scalar.is_valid:
         return None
-    values, shape = getattr(scalar, "values", None), []
+    values: Any = getattr(scalar, "values", None)
+    shape: list[int] = []
     if not isinstance(values, pa.Array):
         return scalar.as_py()
     while True:
