@@ -27,7 +27,7 @@ PREFIXES = ("REF_", "ref_", "DFT_", "dft_", "")
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "energy": ("total_energy", "potential_energy", "energy_total", "energies.total"),
-    "forces": ("force",),
+    "forces": ("force", "atomic_forces"),
     "charges": ("charge",),
     "magnetic_moments": ("magmoms", "magmom"),
     "total_charge": ("charge",),
@@ -40,7 +40,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "enthalpy": ("enthalpy_H",),
     "free_energy": ("gibbs_free_energy",),
     "dipole": ("dipole_moment",),
-    "stress": ("virials", "virial"),
+    "stress": ("cauchy_stress", "virials", "virial"),
 }
 """Other names under which files keep a property; info and arrays are told apart: ``charge`` may be both."""
 

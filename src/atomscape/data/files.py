@@ -20,7 +20,7 @@ from atomscape.atoms.columns import ID_KEYS
 from atomscape.atoms.labels import LabelMap, label_map
 from atomscape.atoms.structures import Structures
 from atomscape.data import ase_files
-from atomscape.data.format import NotTrusted, Piece, format_of, read_by
+from atomscape.data.format import ROW, NotTrusted, Piece, format_of, read_by
 from atomscape.data.reading import Reading
 from atomscape.units import conversion_factor
 
@@ -125,11 +125,10 @@ def read_rows(piece: Piece, reading: Reading, left_out: dict[str, str] | None = 
             if scale != 1.0:
                 atoms.set_cell(scale * atoms.cell.array)
                 atoms.positions *= scale
+            row = atoms.info.pop(ROW, str(piece.first + count - 1))
             if not any(key in atoms.info for key in ID_KEYS):
-                number = str(piece.first + count - 1)
-                atoms.info["id"] = "/".join(
-                    filter(None, (piece.name, "" if alone and piece.name else number))
-                )
+                number = "" if alone and piece.name else row
+                atoms.info["id"] = "/".join(filter(None, (piece.name, number)))
             yield atoms
     except (NotTrusted, ImportError):
         raise

@@ -19,6 +19,7 @@ from atomscape.atoms.labels import ALIASES
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.data.boxes import Foreign
 from atomscape.data.described import NOTHING, Described
+from atomscape.data.format import ROW
 
 POSITIONS = (
     "pos", "positions", "cart_coords", "coordinates", "coords", "cartesian_site_positions", "xyz",
@@ -46,7 +47,7 @@ _PER_STRUCTURE = {
 
 
 def atoms_of(row: object, name: str = "", described: Described = NOTHING) -> Atoms:
-    """Structure of a row, with its numbers as columns; ``name`` is its id where it has none of its own.
+    """Structure of a row, with its numbers as columns; ``name`` is how the file counts it, where it has no id.
 
     ``described`` is what the file itself says about its columns.
 
@@ -69,7 +70,9 @@ def atoms_of(row: object, name: str = "", described: Described = NOTHING) -> Ato
         short = _short(key, columns)
         _keep(atoms, short, value, described.per.get(short))
     atoms.info |= described.units
-    atoms.info["id"] = _id(flat, name)
+    own = _id(flat)
+    if own or name:
+        atoms.info["id" if own else ROW] = own or name
     return atoms
 
 
@@ -247,11 +250,11 @@ def _short(key: str, columns: Mapping[str, Any]) -> str:
     return name
 
 
-def _id(flat: Mapping[str, Any], name: str) -> str:
+def _id(flat: Mapping[str, Any]) -> str:
     if "sid" in flat:
         sid = _text(flat["sid"])
         return f"{sid}/{_text(flat['fid'])}" if "fid" in flat else sid
-    return next((_text(flat[k]) for k in IDS if k in flat and np.size(flat[k]) == 1), name)
+    return next((_text(flat[k]) for k in IDS if k in flat and np.size(flat[k]) == 1), "")
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,9 @@ from atomscape.find import available, find
 
 KIND = "data.formats"
 
+ROW = "_row"
+"""Key of ``info`` for how a file counts a structure that has no id: its line, its key."""
+
 
 class NotTrusted(ValueError):
     """A file that holds pickles, which are read only where the user says so."""

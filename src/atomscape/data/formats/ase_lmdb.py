@@ -38,7 +38,7 @@ def pieces(path: Path) -> list[Piece]:
     """Ranges of the numbered rows."""
     with opened(path) as transaction:
         n = len(numbered_keys(transaction))
-    return [Piece(path, a, min(a + ROWS, n), a) for a in range(0, n, ROWS)]
+    return [Piece(path, a, min(a + ROWS, n), a) for a in range(0, max(1, n), ROWS)]
 
 
 def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:

@@ -45,11 +45,11 @@ def pieces(path: Path) -> list[Piece]:
     with opened(path) as file:
         n = len(file["offsets"]) - 1 if "offsets" in file else len(_groups(file))
         if "offsets" in file:
-            return [Piece(path, a, min(a + ROWS, n), a) for a in range(0, n, ROWS)]
+            return [Piece(path, a, min(a + ROWS, n), a) for a in range(0, max(1, n), ROWS)]
         counts = [len(file[name][_conformers(file[name])]) for name in _groups(file)]
     firsts = np.cumsum([0, *counts])
     step = max(1, ROWS * n // max(1, int(firsts[-1])))
-    return [Piece(path, a, min(a + step, n), int(firsts[a])) for a in range(0, n, step)]
+    return [Piece(path, a, min(a + step, n), int(firsts[a])) for a in range(0, max(1, n), step)]
 
 
 def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:

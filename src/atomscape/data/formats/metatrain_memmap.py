@@ -50,7 +50,7 @@ def inputs(path: Path) -> list[Path]:
 def pieces(path: Path) -> list[Piece]:
     """Ranges of structures."""
     n = len(np.load(_index(path))) - 1
-    return [Piece(path, a, min(a + ROWS, n), a) for a in range(0, n, ROWS)]
+    return [Piece(path, a, min(a + ROWS, n), a) for a in range(0, max(1, n), ROWS)]
 
 
 def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:

@@ -34,7 +34,7 @@ def pieces(path: Path) -> list[Piece]:
     """Ranges of the numbered rows."""
     with opened(path) as transaction:
         n = len(numbered_keys(transaction))
-    return [Piece(path, start, min(start + ROWS, n), start) for start in range(0, n, ROWS)]
+    return [Piece(path, start, min(start + ROWS, n), start) for start in range(0, max(1, n), ROWS)]
 
 
 def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
