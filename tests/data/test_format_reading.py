@@ -318,7 +318,7 @@ def test_folder_of_several_formats(tmp_path) -> None:
     (folder / "c.xyz").write_text("1\n\nH 0 0 0\n")
     (folder / "notes.md").write_text("not data")
     store = load(folder, TRUST)
-    assert store.ids == ["a/0", "a/1", "c", "deep/b"]
+    assert store.ids == ["a/0", "a/1", "c", "deep/b/0"]
     convert_any(folder, tmp_path / "out.h5", TRUST)
     assert len(load(tmp_path / "out.h5")) == 4
 

@@ -47,7 +47,7 @@ _PER_STRUCTURE = {
 
 
 def atoms_of(row: object, name: str = "", described: Described = NOTHING) -> Atoms:
-    """Structure of a row, with its numbers as columns; ``name`` is how the file counts it, where it has no id.
+    """Structure of a row, with its numbers as columns; ``name`` is how the file counts it.
 
     ``described`` is what the file itself says about its columns.
 
