@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomscape.cli import stores
+from atomscape.cli import leaks, split, stores
 from atomscape.cli.reading import Key, SkipUnreadable, Stress, Trust, Unit, reading
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ app = typer.Typer(help="List, describe, download and convert datasets.", no_args
 app.command("append")(stores.append)
 app.command("merge")(stores.merge)
 app.command("verify")(stores.verify)
+app.command("split")(split.split)
+app.command("leaks")(leaks.leaks)
 
 What = Annotated[
     str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")

@@ -99,6 +99,8 @@ def fold_split(n: int, k: int, fold: int, val: float, seed: int, groups: np.ndar
     """
     if not 0 <= fold < k:
         raise ValueError(f"fold {fold} of {k}; folds are numbered 0 … {k - 1}")
+    if not 0 < val < 1:
+        raise ValueError(f"val is a fraction of what is not tested, between 0 and 1; given {val}")
     test = folds(n, k, seed, groups)[fold]
     rest = np.setdiff1d(np.arange(n), test)
     parts = {"train": 1.0 - val, "val": val}
