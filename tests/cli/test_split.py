@@ -56,7 +56,7 @@ def test_against_another_dataset(run, here, copper):
     (here / "copy.xyz").write_text(copper.read_text())
     status, out, _ = run("data", "leaks", "copper.xyz", "--against", "copy.xyz", "--quick")
     assert status == 1
-    assert "30 of 30 structures of copy/all stand in copper/all too" in out
+    assert "30 of 30 structures of copy/whole stand in copper/all too" in out
 
 
 @pytest.mark.parametrize(

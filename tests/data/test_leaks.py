@@ -138,3 +138,9 @@ def test_keys_differ_where_anything_differs(n, seed, what) -> None:
     assert geometry_keys(one) != geometry_keys(other)
     assert geometry_keys(one) == geometry_keys(one.to(dtype=torch.float64))
     assert len(geometry_keys(Structures.empty())) == 0
+
+
+def test_the_same_part_of_two_datasets_is_a_bridge_and_no_leak() -> None:
+    s = molecules(6, 0)
+    a, b = contents("pbe", "train", s), contents("r2scan", "train", s)
+    assert find_leaks([a, b]) == []

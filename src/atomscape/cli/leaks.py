@@ -47,7 +47,7 @@ def leaks(
         contents("" if not others else store.card.name, name, store, rows, not quick)
         for name, rows in _parts_of(store, split_file, bool(others)).items()
     ]
-    read += [contents(o.card.name, "all", o, None, not quick) for o in others]
+    read += [contents(o.card.name, "whole", o, None, not quick) for o in others]
     found = find_leaks(read)
     if as_json:
         typer.echo(json.dumps([leak.as_dict() for leak in found], indent=1, ensure_ascii=False))

@@ -6,7 +6,7 @@ rest, so that an interrupted epoch is continued where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,8 +14,9 @@ import numpy as np
 class Batches:
     """Batches of positions in a list of structures with the given sizes.
 
-    Each position comes once per epoch. A batch is closed before it would exceed a limit; a structure that
-    alone exceeds one makes a batch of its own. ``atoms`` and ``edges`` are counts per structure.
+    Each position comes once per epoch, unless ``order`` says otherwise. A batch is closed before it would
+    exceed a limit; a structure that alone exceeds one makes a batch of its own. ``atoms`` and ``edges`` are
+    counts per structure.
 
     Parameters
     ----------
@@ -29,6 +30,9 @@ class Batches:
         Draw a new order each epoch; otherwise keep the order given.
     seed
         Seed of the order.
+    order
+        Positions of an epoch in their order, for instance ``Mixture.order``; then neither ``shuffle`` nor
+        ``seed`` is used.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Batches:
         *,
         shuffle: bool = True,
         seed: int = 0,
+        order: Callable[[int], np.ndarray] | None = None,
     ):
         limits = (max_structures, max_atoms, max_edges)
         if all(limit is None for limit in limits) or any(limit is not None and limit < 1 for limit in limits):
@@ -53,7 +58,7 @@ class Batches:
         self.n = len(atoms)
         columns = [(np.ones(self.n), max_structures), (atoms, max_atoms), (edges, max_edges)]
         self._costs = [(np.asarray(c, dtype=np.int64), limit) for c, limit in columns if limit is not None]
-        self.shuffle, self.seed = shuffle, seed
+        self.shuffle, self.seed, self.order = shuffle, seed, order
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[np.ndarray]:
         """Batches of one epoch, without its first ``skip``."""
@@ -66,10 +71,13 @@ class Batches:
         return len(self._plan(epoch)[1]) - 1
 
     def _plan(self, epoch: int) -> tuple[np.ndarray, list[int]]:
-        order = np.arange(self.n)
-        if self.shuffle:
+        if self.order is not None:
+            order = self.order(epoch)
+        elif not self.shuffle:
+            order = np.arange(self.n)
+        else:
             order = np.random.default_rng((self.seed, epoch)).permutation(self.n)
-        cuts = _cuts([(np.cumsum(cost[order]), limit) for cost, limit in self._costs], self.n)
+        cuts = _cuts([(np.cumsum(cost[order]), limit) for cost, limit in self._costs], len(order))
         return order, cuts
 
 

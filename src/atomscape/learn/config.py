@@ -148,13 +148,28 @@ class FileReading(Strict):
 
 
 class Dataset(Strict):
-    """One dataset. ``source`` is anything ``data.load`` takes; ``limit`` caps each part of the split."""
+    """One dataset. ``source`` is anything ``data.load`` takes; ``limit`` caps each part of the split.
+
+    ``weight``: what share of the structures of an epoch is drawn from it, relative to the other datasets.
+    """
 
     name: Name
     source: str
     reading: FileReading = FileReading()
     split: Split = RandomSplit()
     limit: Count | None = None
+    weight: float | None = Field(default=None, gt=0)
+
+
+class Sampling(Strict):
+    """How datasets are mixed. Without it (and without weights) an epoch is one pass over all structures.
+
+    With it an epoch is a fixed number of ``draws``, of which a dataset of n structures gets a share
+    ∝ n^(1/``temperature``), or by its ``weight``; each dataset is gone through pass after pass.
+    """
+
+    temperature: float | None = Field(default=None, gt=0, description="1: by size; large: all alike")
+    draws: Count | None = Field(default=None, description="per epoch; left out: as many as train has")
 
 
 class Objective(Strict):
@@ -220,6 +235,7 @@ class RunConfig(Strict):
     data: tuple[Dataset, ...] = Field(min_length=1)
     encoder: PlugIn
     objectives: tuple[Objective, ...] = Field(min_length=1)
+    sampling: Sampling | None = None
     training: Training = Training()
 
     @field_validator("encoder")
@@ -242,6 +258,11 @@ class RunConfig(Strict):
             raise ValueError(f"two datasets have the same name: {names}")
         if {"all", "shared"} & set(names):
             raise ValueError("a dataset cannot be called 'all' or 'shared': those mean every dataset")
+        weighed = [d.name for d in self.data if d.weight is not None]
+        if weighed and len(weighed) < len(names):
+            raise ValueError(f"only {', '.join(weighed)} of {', '.join(names)} have a weight; give all one")
+        if weighed and self.sampling is not None and self.sampling.temperature is not None:
+            raise ValueError("datasets are sampled by weight or by temperature; leave one of them out")
         rows = [(o.property, o.dataset) for o in self.objectives]
         for property, dataset in rows:
             if dataset != "all" and dataset not in names:

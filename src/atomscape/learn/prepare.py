@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,10 +12,12 @@ import torch
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.files import Reading
+from atomscape.data.leaks import Leak, contents, find_leaks
 from atomscape.data.load import load
+from atomscape.data.mixture import Mixture, mixture
 from atomscape.data.store import Store
 from atomscape.find import suggest
-from atomscape.learn.config import RunConfig
+from atomscape.learn.config import RunConfig, Sampling
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.parts import PARTS, split_rows
@@ -30,6 +33,18 @@ class Prepared:
     properties: dict[str, Property]
     structures: dict[str, Structures]
     dataset: dict[str, Tensor]
+    mixture: Mixture | None = None
+
+    @cached_property
+    def leaks(self) -> list[Leak]:
+        """What parts have in common, also of different datasets; copies are told by their positions."""
+        found = []
+        for part in PARTS:
+            s, owner = self.structures[part], self.dataset[part]
+            for d, name in enumerate(self.stores):
+                rows = (owner == d).nonzero().squeeze(1).numpy()
+                found.append(contents(name if len(self.stores) > 1 else "", part, s, rows))
+        return find_leaks(found)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -73,9 +88,22 @@ def prepare(config: RunConfig) -> Prepared:
         dataset[part] = torch.repeat_interleave(
             torch.arange(len(names)), torch.tensor([len(r) for _, r in chosen])
         )
-    prepared = Prepared(stores, rows, properties, structures, dataset)
+    prepared = Prepared(
+        stores, rows, properties, structures, dataset, _mixture(config, dataset["train"].numpy())
+    )
     _check_labels(config, prepared)
     return prepared
+
+
+def _mixture(config: RunConfig, dataset: np.ndarray) -> Mixture | None:
+    """How an epoch draws from the training part; None where it is one pass over all."""
+    weights = {d.name: d.weight for d in config.data if d.weight is not None}
+    if config.sampling is None and not weights:
+        return None
+    sampling = config.sampling or Sampling()
+    members = {d.name: np.flatnonzero(dataset == k) for k, d in enumerate(config.data)}
+    size = len(dataset) if sampling.draws is None else sampling.draws
+    return mixture(members, size, config.seed, sampling.temperature, weights or None)
 
 
 def _properties(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property]:

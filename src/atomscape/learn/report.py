@@ -29,6 +29,8 @@ def start_table(
         _labels(config, prepared, fitted),
         *_references(fitted),
         *_unseen(prepared),
+        *_sampling(prepared),
+        *_leaks(prepared),
         _model(config, graphs, model),
     )
 
@@ -93,6 +95,28 @@ def _unseen(prepared: Prepared) -> list[Text]:
                 )
             )
     return lines
+
+
+def _sampling(prepared: Prepared) -> list[Table]:
+    """What an epoch takes from each dataset, where it is not simply everything."""
+    if prepared.mixture is None:
+        return []
+    table = Table("dataset", title="An epoch", title_justify="left")
+    for column in ("structures", "share", "passes"):
+        table.add_column(column, justify="right")
+    for name, q in prepared.mixture.draws.items():
+        share, passes = 100 * q / prepared.mixture.size, prepared.mixture.passes[name]
+        table.add_row(name, f"{q:,}", f"{share:.1f} %", f"{passes:.3g}")
+    return [table]
+
+
+def _leaks(prepared: Prepared) -> list[Text]:
+    """What train, val and test have in common."""
+    lines = [
+        Text(f"{'leak' if leak.serious else 'note'}: {leak}", style="red" if leak.serious else "")
+        for leak in prepared.leaks
+    ]
+    return lines or [Text("leaks: none found by id, positions, trajectory or formula")]
 
 
 def _model(config: RunConfig, graphs: dict[str, GraphSet], model: Model) -> Table:

@@ -35,6 +35,8 @@ class Results:
     metrics: dict[str, list[Metric]]
     baselines: dict[str, dict[str, list[Metric]]]
     counts: dict[str, dict[str, int]]
+    passes: dict[str, float]
+    leaks: list[dict]
     fitted: list[dict]
     n_parameters: int
     model_hash: str
@@ -76,6 +78,8 @@ def finish(
         metrics={part: evaluate_graphs(best, graphs[part])[0] for part in PARTS},
         baselines=baselines(prepared),
         counts={n: {part: len(rows[part]) for part in PARTS} for n, rows in prepared.rows.items()},
+        passes=passes(prepared, progress.epoch),
+        leaks=[leak.as_dict() for leak in prepared.leaks],
         fitted=[f.as_dict() for f in fitted],
         n_parameters=best.n_parameters,
         model_hash=best.hash,
@@ -96,6 +100,12 @@ def finish(
         folder / RESULTS, (json.dumps(results.as_dict(), indent=1, ensure_ascii=False) + "\n").encode()
     )
     return results
+
+
+def passes(prepared: Prepared, epochs: int) -> dict[str, float]:
+    """How often the run went through the training part of each dataset in so many epochs."""
+    each = prepared.mixture.passes if prepared.mixture else dict.fromkeys(prepared.stores, 1.0)
+    return {name: round(epochs * share, 4) for name, share in each.items()}
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 
 from atomscape.data.batches import Batches
+from atomscape.data.mixture import Mixture
 from atomscape.learn.architecture import Architecture, architecture_of
 from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import PlugIn, RunConfig
@@ -155,7 +156,7 @@ def _set_up(
         model=model,
         wrapped=wrapped,
         state=state,
-        batches=_batches(config, graphs["train"]),
+        batches=_batches(config, graphs["train"], prepared.mixture),
         log=Log(folder, state.progress.log_bytes, t.tensorboard and accelerator.is_main_process),
         display=display,
     )
@@ -170,7 +171,7 @@ def _accelerator(config: RunConfig) -> Accelerator:
     )
 
 
-def _batches(config: RunConfig, graphs: GraphSet) -> Batches:
+def _batches(config: RunConfig, graphs: GraphSet, mixture: Mixture | None) -> Batches:
     budget = config.training.batch
     return Batches(
         graphs.counts.numpy(),
@@ -179,6 +180,7 @@ def _batches(config: RunConfig, graphs: GraphSet) -> Batches:
         budget.edges,
         edges=graphs.edge_counts.numpy(),
         seed=config.seed,
+        order=None if mixture is None else mixture.order,
     )
 
 
