@@ -96,7 +96,7 @@ def test_apportioned_numbers_sum_up_and_are_nearest(shares, size) -> None:
         ({"weights": {"set0": 1}}, "give one for each"),
         ({"weights": {"set0": 1, "set1": 0}}, "positive"),
         ({"temperature": -1.0}, "positive"),
-        ({"weights": {"set0": 1, "set1": 1e-9}}, "set1 would never be drawn among 500 structures"),
+        ({"weights": {"set0": 1, "set1": 1e-9}}, "set1 would never be drawn among the 500 structures"),
     ],
 )
 def test_mixtures_that_do_not_make_sense(how, message) -> None:
