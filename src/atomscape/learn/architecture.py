@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
+from pydantic import model_serializer
 
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.data.card import PropertyRecord
@@ -18,6 +20,12 @@ class HeadRecord(Strict):
     dataset: str
     predicts: PropertyRecord
     head: PlugIn
+    own_references: bool = False
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out what is not used, so that models without it keep their hash."""
+        return {k: v for k, v in write(self).items() if k != "own_references" or v}
 
     @property
     def key(self) -> str:
@@ -64,7 +72,10 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
         refuse_averages(o, p)
         record = PropertyRecord.of(p)
         dataset = "shared" if o.dataset == "all" else o.dataset
-        heads.append(HeadRecord(dataset=dataset, predicts=record, head=o.head or default_head(o, p)))
+        if o.own_references and not p.extensive:
+            raise ValueError(f"own_references: {p.name} is no sum over atoms and has no E0; leave them out")
+        head = o.head or default_head(o, p)
+        heads.append(HeadRecord(dataset=dataset, predicts=record, head=head, own_references=o.own_references))
     heads.sort(key=lambda h: h.dataset != "shared")
     return Architecture(
         encoder=config.encoder,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atomscape.find import find, suggest
@@ -177,8 +178,10 @@ class Objective(Strict):
 
     ``dataset`` is a dataset's name, or ``"all"``: one head shared by all datasets. A property that is a
     derivative of the energy (forces, stress) has no head of its own. Without ``head`` the one that fits the
-    property is taken. Errors enter the loss divided by the property's scale on the training set (per atom
-    where the property is extensive), so weights compare properties and not units.
+    property is taken. References per element (E0) are fitted by least squares, taken from the data's free
+    atoms (``references: isolated_atoms``) or given as ``{H: -13.6, …}``. Errors enter the loss divided by the
+    property's scale on the training set (per atom where the property is extensive), so weights compare
+    properties and not units.
     """
 
     property: str
@@ -186,7 +189,21 @@ class Objective(Strict):
     head: PlugIn | None = None
     loss: Literal["mae", "mse", "huber"] = "mae"
     weight: float = Field(default=1.0, ge=0)
-    references: bool = Field(default=False, description="fit a value per element to intensive ones too")
+    references: bool | Literal["isolated_atoms"] | dict[str, float] = Field(
+        default=False, description="true: fit a value per element to intensive ones too; or where E0 is from"
+    )
+    own_references: bool = Field(default=False, description="E0 of each dataset its own, under one head")
+
+    @model_validator(mode="after")
+    def _references_make_sense(self) -> Objective:
+        if self.own_references and (self.dataset != "all" or isinstance(self.references, dict)):
+            raise ValueError(
+                "own_references are for one head of all datasets (dataset: all), fitted or of isolated_atoms"
+            )
+        for symbol in self.references if isinstance(self.references, dict) else ():
+            if symbol not in atomic_numbers:
+                raise ValueError(f"references: no element {symbol!r}{suggest(symbol, list(atomic_numbers))}")
+        return self
 
 
 class Budget(Strict):

@@ -97,7 +97,7 @@ def _whose(model: Model, store: Store, dataset: str | None) -> str | None:
         return dataset
     if store.card.name in names:
         return store.card.name
-    if all(h.dataset == "shared" for h in model.architecture.heads):
+    if all(h.dataset == "shared" and not h.own_references for h in model.architecture.heads):
         return None
     raise LookupError(
         f"the model has heads of its own for {', '.join(names)}; say which are meant for {store.card.name}"

@@ -1,6 +1,7 @@
 """Fit what a head does not train: per-element references (E0), shift and scale, from the training part.
 
-    extensive     y ≈ Σ_atoms E0[element]      by least squares; scale = sd of the residual per atom
+    extensive     y ≈ Σ_atoms E0[element]      by least squares, from free atoms, or as given; of each
+                                               dataset its own if asked; scale = sd of the residual per atom
     intensive     y ≈ mean;                    scale = sd.  With ``references: true`` the mean over atoms of a
                                                value per element is fitted too, and scale = sd of what is left
     per atom      y ≈ mean of the element;     scale = sd of what is left
@@ -11,18 +12,20 @@ the same number for an isolated molecule and for a thousand frames of one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from ase.data import chemical_symbols
 
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.references import N_ELEMENTS, composition_of, fit_references
-from atomscape.learn.config import RunConfig
+from atomscape.learn.config import Objective, RunConfig
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, rows_of
 from atomscape.learn.prepare import Prepared
+from atomscape.learn.references import given_references, refuse_missing
 from atomscape.shapes import Bool, Tensor
 
 
@@ -37,20 +40,25 @@ class Fitted:
     shift: float
     scale: float
     error_scale: float
+    by_dataset: dict[str, dict[int, float]] = field(default_factory=dict)
+    note: str = ""
 
     def as_dict(self) -> dict:
         """Plain data, elements by symbol."""
-        from ase.data import chemical_symbols
 
+        def by_symbol(references: dict[int, float]) -> dict[str, float]:
+            return {chemical_symbols[z]: e for z, e in references.items()}
+
+        own = {name: by_symbol(e0) for name, e0 in self.by_dataset.items()}
         return {
             "property": self.property.name,
             "dataset": self.dataset,
             "unit": self.property.unit,
             "known_labels": self.count,
-            "references": {chemical_symbols[z]: e for z, e in self.references.items()},
+            "references": by_symbol(self.references),
             "shift": self.shift,
             "scale": self.scale,
-        }
+        } | ({"references_by_dataset": own} if own else {})
 
 
 def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list[Term], list[Fitted]]:
@@ -63,13 +71,20 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         chosen = (
             torch.ones(len(structures), dtype=torch.bool) if d is None else prepared.dataset["train"] == d
         )
-        fit = _fit(p, structures, chosen, o.dataset, bool(o.references))
+        if p.extensive and p.per == "structure" and not p.shape:
+            fit = _fit_sums(o, p, prepared, chosen)
+        else:
+            given_references(o, p, {})  # refuses what only sums can have
+            fit = _fit(p, structures, chosen, o.dataset, bool(o.references))
         if p.derivative_of is None:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
             head: Any = model.heads[f"{'shared' if d is None else o.dataset}:{p.name}"]
             for z, value in fit.references.items():
                 head.references[z] = value
+            for name, e0 in fit.by_dataset.items():
+                for z, value in e0.items():
+                    model.own_references[f"shared:{p.name}"].table[names.index(name), z] = value
             head.shift.fill_(fit.shift)
             head.scale.fill_(fit.scale)
         terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))
@@ -92,15 +107,52 @@ def _fit(
         scale = _spread(rest, len(means))
         return Fitted(p, name, count, means, 0.0, scale, scale)
     sub = s[known]
-    if not p.extensive and not references:
+    if not references:
         scale = _spread(y - y.mean(), 1)
         return Fitted(p, name, count, {}, float(y.mean()), scale, scale)
-    shift = 0.0 if p.extensive else float(y.mean())
-    columns = composition_of(sub) if p.extensive else composition_of(sub) / sub.counts.unsqueeze(1)
+    shift = float(y.mean())
+    columns = composition_of(sub) / sub.counts.unsqueeze(1)
     e0, condition = fit_references(columns, y - shift)
-    rest = y - shift - columns @ e0
-    scale = _spread(rest / sub.counts if p.extensive else rest, condition.rank)
+    scale = _spread(y - shift - columns @ e0, condition.rank)
     return Fitted(p, name, count, _present(e0, sub), shift, scale, scale)
+
+
+def _fit_sums(o: Objective, p: Property, prepared: Prepared, chosen: Bool[Tensor, " structures"]) -> Fitted:
+    """References of what adds up over atoms; of each dataset apart where it is to have its own."""
+    s, owner = prepared.structures["train"], prepared.dataset["train"]
+    chosen = chosen & s.labels[p.name].isfinite()
+    names = list(prepared.stores)
+    stores = prepared.stores if o.dataset == "all" else {o.dataset: prepared.stores[o.dataset]}
+    apart = {name: {name: prepared.stores[name]} for name in names} if o.own_references else {"": stores}
+    rest, rank, found, notes = torch.zeros(len(s), dtype=torch.float64), 0, {}, []
+    for name, these in apart.items():
+        mine = chosen & (owner == names.index(name)) if name else chosen
+        if not bool(mine.any()):
+            continue
+        sub = s[mine]
+        given = given_references(o, p, these)
+        e0, fitted, note = _e0_of(o, sub, sub.labels[p.name], given)
+        rest[mine] = (sub.labels[p.name] - composition_of(sub) @ e0) / sub.counts
+        rank, found[name] = rank + fitted, _present(e0, sub)
+        notes += [f"{name}: {note}" if name else note] if note else []
+    left = rest[chosen]
+    scale = _spread(left, rank)
+    error_scale = scale if rank else _spread(left - left.mean(), 1)
+    own = found if o.own_references else {}
+    shared = {} if o.own_references else found[""]
+    return Fitted(p, o.dataset, int(chosen.sum()), shared, 0.0, scale, error_scale, own, "; ".join(notes))
+
+
+def _e0_of(o: Objective, s: Structures, y: Tensor, given: dict[int, float] | None) -> tuple[Tensor, int, str]:
+    """E0 by atomic number, how many numbers were fitted, and what is to be said about them."""
+    if given is None:
+        e0, condition = fit_references(composition_of(s), y)
+        return e0, condition.rank, str(condition) if condition.rank < condition.elements else ""
+    refuse_missing(o, given, s.numbers.unique().tolist())
+    e0 = torch.zeros(N_ELEMENTS, dtype=torch.float64)
+    for z, value in given.items():
+        e0[z] = value
+    return e0, 0, ""
 
 
 def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
@@ -109,7 +161,7 @@ def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
     if forces.numel() == 0:
         return fit
     scale = _positive(float(forces.square().mean().sqrt()))
-    return Fitted(fit.property, fit.dataset, fit.count, fit.references, fit.shift, scale, fit.error_scale)
+    return replace(fit, scale=scale)
 
 
 def _element_means(y: Tensor, numbers: Tensor) -> tuple[dict[int, float], Tensor]:

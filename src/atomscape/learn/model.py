@@ -20,6 +20,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.find import find, suggest
 from atomscape.learn.architecture import Architecture
+from atomscape.learn.references import DatasetReferences
 from atomscape.shapes import Int, Tensor
 
 DERIVATIVES = ("forces", "stress")
@@ -41,6 +42,13 @@ class Model(nn.Module):
                 module.Config(**h.head.options), self.encoder.irreps, (property,)
             )
         self.encoder.to(architecture.torch_dtype)
+        self.own_references = nn.ModuleDict(
+            {
+                h.key: DatasetReferences(len(architecture.datasets))
+                for h in architecture.heads
+                if h.own_references
+            }
+        )
         for p in self.heads.parameters():  # buffers (reference energies, scales) stay float64
             p.data = p.data.to(architecture.torch_dtype)
         self.about: dict[str, Any] = {}
@@ -134,6 +142,8 @@ class Model(nn.Module):
         for h in self.architecture.heads:  # shared heads come first, a dataset's own head overrides them
             name = h.predicts.name
             value = self.heads[h.key](embedding, graph)[name]
+            if h.own_references:
+                value = value + self.own_references[h.key](graph, index)
             if h.dataset == "shared":
                 predictions[name] = value
                 continue
@@ -149,6 +159,11 @@ class Model(nn.Module):
         if isinstance(dataset, Tensor):
             return dataset
         if dataset is None:
+            if len(names) > 1 and len(self.own_references):
+                raise LookupError(
+                    f"{', '.join(self.own_references)} have references per dataset; say whose to use: "
+                    f"{', '.join(names)}"
+                )
             return torch.full((n,), 0 if len(names) == 1 else -1, device=graph.structures.device)
         if dataset not in names:
             raise LookupError(

@@ -60,7 +60,7 @@ def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Tabl
     for o, f in zip(config.objectives, fitted, strict=True):
         d = None if o.dataset == "all" else names.index(o.dataset)
         known = known_values(prepared, "train", o.property, d)
-        shift = "E0" if f.references and f.property.extensive else f"{f.shift:.5g}"
+        shift = "E0" if f.property.extensive and (f.references or f.by_dataset) else f"{f.shift:.5g}"
         unit = f.property.unit
         table.add_row(
             o.property, o.dataset, unit, f"{known:,}", shift, f"{f.scale:.5g}", o.loss, f"{o.weight:g}"
@@ -71,9 +71,14 @@ def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Tabl
 def _references(fitted: list[Fitted]) -> list[Text]:
     lines = []
     for f in fitted:
-        if f.references:
-            e0 = "  ".join(f"{s} {e:.6g}" for s, e in f.as_dict()["references"].items())
-            lines.append(Text(f"{f.property.name} per element, {f.dataset} ({f.property.unit}): {e0}"))
+        written = f.as_dict()
+        tables = {f.dataset: written["references"], **written.get("references_by_dataset", {})}
+        for name, table in tables.items():
+            if table:
+                e0 = "  ".join(f"{s} {e:.6g}" for s, e in table.items())
+                lines.append(Text(f"{f.property.name} per element, {name} ({f.property.unit}): {e0}"))
+        if f.note:
+            lines.append(Text(f"{f.property.name} per element, {f.dataset}: {f.note}"))
     return lines
 
 
