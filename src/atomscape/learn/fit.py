@@ -79,12 +79,14 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         if p.derivative_of is None:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
-            head: Any = model.heads[f"{'shared' if d is None else o.dataset}:{p.name}"]
+            head_key = f"{'shared' if d is None else o.dataset}:{p.name}"
+            head: Any = model.heads[head_key]
             for z, value in fit.references.items():
                 head.references[z] = value
+            own: Any = model.own_references[head_key] if o.own_references else None
             for name, e0 in fit.by_dataset.items():
                 for z, value in e0.items():
-                    model.own_references[f"shared:{p.name}"].table[names.index(name), z] = value
+                    own.table[names.index(name), z] = value
             head.shift.fill_(fit.shift)
             head.scale.fill_(fit.scale)
         terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def _prototype(crystal: Structures) -> str:
     numbers = crystal.numbers.numpy()
     cell = crystal.cell[0].double().numpy()
     fractional = np.linalg.solve(cell.T, crystal.positions.double().numpy().T).T
-    given = (cell, fractional, numbers)
+    given: Any = (cell, fractional, numbers)
     with warnings.catch_warnings():  # it announces that a coming version will raise instead of giving None
         warnings.simplefilter("ignore", DeprecationWarning)
         found = spglib.get_symmetry_dataset(given, symprec=TOLERANCE)
