@@ -40,6 +40,17 @@ def test_laws(atoms, edges, max_structures, max_atoms, max_edges, shuffle, epoch
         assert [r.tolist() for r in rest] == [p.tolist() for p in parts[skip:]], "resumes exactly"
 
 
+@given(COUNTS, st.integers(1, 20), st.integers(1, 5), st.integers(0, 3))
+def test_processes_share_one_order(atoms, limit, processes, epoch) -> None:
+    batches = Batches(atoms, limit, seed=1)
+    every = [b.tolist() for b in batches.epoch(epoch)]
+    shares = [[b.tolist() for b in batches.share(epoch, k, processes)] for k in range(processes)]
+    if len(every) >= processes:
+        together = [b for step in zip(*shares, strict=True) for b in step]
+        assert together == every[: len(together)]
+        assert len(every) - len(together) < processes
+
+
 def test_batches_are_full() -> None:
     """A batch is closed only when the next structure would not fit."""
     atoms = np.random.default_rng(0).integers(1, 12, 500)

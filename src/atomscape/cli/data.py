@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomscape.cli import leaks, split, stores
+from atomscape.cli import bridge, leaks, split, stores
 from atomscape.cli.reading import Key, SkipUnreadable, Stress, Trust, Unit, reading
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ app.command("merge")(stores.merge)
 app.command("verify")(stores.verify)
 app.command("split")(split.split)
 app.command("leaks")(leaks.leaks)
+app.command("bridge")(bridge.bridge)
 
 What = Annotated[
     str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")

@@ -66,6 +66,14 @@ class Batches:
         for a, b in zip(cuts[skip:-1], cuts[skip + 1 :], strict=True):
             yield order[a:b]
 
+    def share(self, epoch: int, process: int, processes: int) -> list[np.ndarray]:
+        """Batches of one of several processes: every ``processes``-th of the same order.
+
+        All processes get equally many, so up to ``processes`` − 1 batches at the end of an epoch are left out.
+        """
+        every = list(self.epoch(epoch))
+        return every[process::processes][: max(1, len(every) // processes)]
+
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch; it varies from epoch to epoch unless only structures are limited."""
         return len(self._plan(epoch)[1]) - 1

@@ -200,8 +200,8 @@ def _loop(run: Run) -> bool:
     clock = time.monotonic() - p.wall_seconds, time.process_time() - p.cpu_seconds
     with run.stop.listening(), run.display.shown(p.epoch * per_epoch + p.batch, t.epochs * per_epoch):
         while p.epoch < t.epochs and not p.finished:
-            total = max(1, run.batches.count(p.epoch) // world)
-            mine = list(run.batches.epoch(p.epoch))[run.accelerator.process_index :: world][:total]
+            mine = run.batches.share(p.epoch, run.accelerator.process_index, world)
+            total = len(mine)
             for index in mine[p.batch :]:
                 loss = _step(run, index, (p.epoch + (p.batch + 1) / total) / t.epochs)
                 p.batch, p.step = p.batch + 1, p.step + 1
