@@ -69,10 +69,19 @@ class Batches:
     def share(self, epoch: int, process: int, processes: int) -> list[np.ndarray]:
         """Batches of one of several processes: every ``processes``-th of the same order.
 
-        All processes get equally many, so up to ``processes`` − 1 batches at the end of an epoch are left out.
+        All get equally many: up to ``processes`` − 1 batches at the end of an epoch are left out.
+
+        Raises
+        ------
+        ValueError
+            There are fewer batches than processes.
         """
         every = list(self.epoch(epoch))
-        return every[process::processes][: max(1, len(every) // processes)]
+        if len(every) < processes:
+            raise ValueError(
+                f"an epoch of {len(every)} batches cannot occupy {processes} processes; make batches smaller"
+            )
+        return every[process::processes][: len(every) // processes]
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch; it varies from epoch to epoch unless only structures are limited."""

@@ -34,7 +34,7 @@ WAYS = ("geometry", "ids", "fingerprint")
 
 @dataclass(frozen=True, eq=False)
 class Bridge:
-    """``rows_a[k]`` of one store is ``rows_b[k]`` of the other; ``exact``: positions are equal, atom by atom."""
+    """``rows_a[k]`` of one store is ``rows_b[k]`` of the other; ``exact``: positions are equal."""
 
     rows_a: np.ndarray
     rows_b: np.ndarray
