@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.structures import Structures
+from atomscape.data import grouping
 from atomscape.data.card import Card
 from atomscape.data.group_splits import fold_split, folds, group_split, stable_group_split, stratified_split
 from atomscape.data.grouping import Groups, groups_of, ways_of_grouping
@@ -87,8 +88,22 @@ def test_an_id_without_frames_is_a_group_of_its_own() -> None:
     assert groups_of(s, "trajectory").of.tolist() == [0, 1, 2, 2]
 
 
+def test_copies_are_one_group_also_across_chunks(monkeypatch) -> None:
+    monkeypatch.setattr(grouping, "CHUNK", 2)
+    generator = torch.Generator().manual_seed(0)
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=generator))[0]
+    water, ammonia, nacl = molecule("H2O"), molecule("NH3"), bulk("NaCl", "rocksalt", a=5.6)
+    turned = water.copy()
+    turned.positions = (turned.positions @ turn.numpy())[::-1] + 5.0
+    turned.numbers = turned.numbers[::-1]
+    s = from_ase([water, ammonia, nacl, turned, nacl * (2, 1, 1), bulk("NaCl", "rocksalt", a=5.7)])
+    assert groups_of(s, "duplicates").of.tolist() == [0, 1, 2, 0, 2, 3]
+
+
 def test_every_way_of_grouping_has_a_name_for_what_it_can_group(cells) -> None:
-    assert {"composition", "elements", "trajectory", "scaffold", "prototype"} <= set(ways_of_grouping())
+    assert {"composition", "elements", "trajectory", "scaffold", "prototype", "duplicates"} <= set(
+        ways_of_grouping()
+    )
     with pytest.raises(LookupError, match="did you mean 'composition'"):
         groups_of(cells, "compositon")
 

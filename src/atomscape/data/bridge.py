@@ -24,7 +24,7 @@ from atomscape.atoms.fingerprint import fingerprints, matches
 from atomscape.atoms.properties import Property
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.grouping import chunks
-from atomscape.data.groups import composition
+from atomscape.data.groups.composition import reduced_formulas
 from atomscape.data.references import composition_of, fit_references
 from atomscape.data.store import Store
 from atomscape.find import suggest
@@ -162,7 +162,7 @@ def _alike(a: Store, b: Store) -> tuple[np.ndarray, np.ndarray]:
     for store in (a, b):
         for s in chunks(store, size=8192):
             prints.append(fingerprints(s).numpy())
-            formulas += composition.name_groups(s)
+            formulas += reduced_formulas(s)
     found = matches(np.unique(formulas, return_inverse=True)[1], np.concatenate(prints))
     pairs: dict[int, int] = {}
     taken: set[int] = set()

@@ -45,15 +45,15 @@ def groups_of(data: Store | Structures, by: str, rows: Sequence[int] | np.ndarra
     """
     name_groups = find(KIND, by).name_groups
     known: dict[str, int] = {}
-    numbers = [known.setdefault(name, len(known)) for s in chunks(data, rows) for name in name_groups(s)]
+    numbers = [known.setdefault(name, len(known)) for name in name_groups(chunks(data, rows))]
     return Groups(np.array(numbers, dtype=np.int64), tuple(known))
 
 
 def chunks(
-    data: Store | Structures, rows: Sequence[int] | np.ndarray | None = None, size: int = CHUNK
+    data: Store | Structures, rows: Sequence[int] | np.ndarray | None = None, size: int | None = None
 ) -> Iterator[Structures]:
     """Structures in order, some at a time."""
-    n = len(data) if rows is None else len(rows)
+    n, size = len(data) if rows is None else len(rows), size or CHUNK
     for a in range(0, n, size):
         b = min(a + size, n)
         yield data[a:b] if rows is None else data[np.asarray(rows[a:b], dtype=np.int64)]

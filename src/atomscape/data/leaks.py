@@ -23,7 +23,7 @@ from atomscape.atoms.fingerprint import fingerprints, matches
 from atomscape.atoms.structures import Structures
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.grouping import chunks
-from atomscape.data.groups import composition
+from atomscape.data.groups.composition import reduced_formulas
 from atomscape.data.store import Store
 
 EXAMPLES = 3
@@ -97,7 +97,7 @@ def contents(
     geometry, prints = [np.zeros(0, np.uint64)], []
     for s in chunks(data, rows, 8192):
         ids += s.ids or [""] * len(s)
-        formulas += composition.name_groups(s)
+        formulas += reduced_formulas(s)
         geometry.append(geometry_keys(s))
         if fingerprint:
             prints.append(fingerprints(s).numpy())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from ase.data import chemical_symbols
 
@@ -9,8 +11,14 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.references import composition_of
 
 
-def name_groups(structures: Structures) -> list[str]:
-    """Reduced formula of each structure in the order of atomic numbers, for instance ``O3Al2``."""
+def name_groups(batches: Iterable[Structures]) -> Iterator[str]:
+    """Reduced formula of each structure."""
+    for structures in batches:
+        yield from reduced_formulas(structures)
+
+
+def reduced_formulas(structures: Structures) -> list[str]:
+    """Formula divided by its common divisor, elements in the order of atomic numbers, as in ``O3Al2``."""
     table = composition_of(structures).numpy().astype(np.int32)
     table //= np.maximum(np.gcd.reduce(table, axis=1), 1)[:, None]
     rows, which = np.unique(table, axis=0, return_inverse=True)

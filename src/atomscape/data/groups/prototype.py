@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ TOLERANCE = 0.01
 """Å within which positions count as equivalent."""
 
 
-def name_groups(structures: Structures) -> list[str]:
+def name_groups(batches: Iterable[Structures]) -> Iterator[str]:
     """Prototype of each crystal, for instance ``AB3-221-4``: anonymous formula, space group, atoms.
 
     Raises
@@ -23,6 +24,12 @@ def name_groups(structures: Structures) -> list[str]:
     ImportError
         spglib is not installed.
     """
+    for structures in batches:
+        _check(structures)
+        yield from map(_prototype, structures)
+
+
+def _check(structures: Structures) -> None:
     full = structures.pbc.all(1)
     if not bool(full.all()):
         first = int((~full).nonzero()[0])
@@ -30,7 +37,6 @@ def name_groups(structures: Structures) -> list[str]:
         raise ValueError(
             f"prototypes are of crystals; structure {name!r} is not periodic in three directions"
         )
-    return [_prototype(s) for s in structures]
 
 
 def _prototype(crystal: Structures) -> str:

@@ -7,12 +7,14 @@ no bond order has to be guessed. Molecules without rings are one group, ``""``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from ase.data import chemical_symbols
 
 from atomscape.atoms.structures import Structures
 
 
-def name_groups(structures: Structures) -> list[str]:
+def name_groups(batches: Iterable[Structures]) -> Iterator[str]:
     """SMILES of each molecule's scaffold.
 
     Raises
@@ -22,11 +24,16 @@ def name_groups(structures: Structures) -> list[str]:
     ImportError
         RDKit is not installed.
     """
+    for structures in batches:
+        _check(structures)
+        yield from map(_scaffold, structures)
+
+
+def _check(structures: Structures) -> None:
     if bool(structures.pbc.any()):
         first = int(structures.pbc.any(1).nonzero()[0])
         name = structures.ids[first] if structures.ids else first
         raise ValueError(f"scaffolds are of molecules; structure {name!r} is periodic. Group by composition")
-    return [_scaffold(s) for s in structures]
 
 
 def _scaffold(molecule: Structures) -> str:
