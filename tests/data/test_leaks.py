@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,8 @@ from atomscape.atoms.ase import from_ase
 from atomscape.atoms.structures import Structures
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.leaks import contents, find_leaks
+from atomscape.data.load import load
+from atomscape.data.named import source_names
 
 
 def molecules(n: int, seed: int, prefix: str = "m") -> Structures:
@@ -89,6 +93,20 @@ def test_a_supercell_is_the_same_crystal() -> None:
     test = from_ase([make_supercell(cell, np.diag([2, 1, 1])), bulk("Ni")])
     leak = leaks_of(train, test, fingerprint=True)["structure"]
     assert (leak.count, leak.of) == (1, 2)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not os.environ.get("ATOMSCAPE_DATA"), reason="needs ATOMSCAPE_DATA")
+def test_the_official_test_of_mlearn_holds_copies_of_its_training_structures() -> None:
+    """Strained cells that a symmetry of the crystal maps onto one another; frames of dynamics are none."""
+    if "mlearn:Si" not in source_names():
+        pytest.skip("the source mlearn is not here")
+    store = load("mlearn:Si")
+    parts = [contents("", part, store, rows, fingerprint=True) for part, rows in store.splits.items()]
+    leak = next(leak for leak in find_leaks(parts) if leak.kind == "structure")
+    rows = store.rows_of(leak.examples)
+    assert 1 <= leak.count < leak.of / 2
+    assert float(store[rows].labels["forces"].abs().max()) < 2.0
 
 
 def test_frames_of_one_trajectory() -> None:

@@ -72,8 +72,9 @@ def _parts_of(store: Store, path: Path | None, whole: bool) -> Mapping[str, Sequ
 
     if path is not None:
         return index_file_split(path, store)
-    if store.splits:
-        return store.splits
+    own = {name: store.splits[name] for name in ("train", "val", "test") if name in store.splits}
+    if len(own) > 1:
+        return own
     if whole:
         return {"all": range(len(store))}
     raise ValueError(f"{store.card.name} has no split of its own; name a split file, or a dataset --against")

@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from atomscape.atoms.fingerprint import fingerprints, matches
 from atomscape.atoms.properties import Property
+from atomscape.data.copies import copies, identities
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.grouping import chunks
-from atomscape.data.groups.composition import reduced_formulas
 from atomscape.data.references import composition_of, fit_references
 from atomscape.data.store import Store
 from atomscape.find import suggest
@@ -158,12 +157,8 @@ def _equal(names_a: Sequence, names_b: Sequence) -> tuple[np.ndarray, np.ndarray
 
 
 def _alike(a: Store, b: Store) -> tuple[np.ndarray, np.ndarray]:
-    prints, formulas = [], []
-    for store in (a, b):
-        for s in chunks(store, size=8192):
-            prints.append(fingerprints(s).numpy())
-            formulas += reduced_formulas(s)
-    found = matches(np.unique(formulas, return_inverse=True)[1], np.concatenate(prints))
+    formulas, prints = identities(s for store in (a, b) for s in chunks(store, size=8192))
+    found = copies(formulas, prints)
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for i, j in found[np.lexsort((found[:, 1], found[:, 0]))].tolist():

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from atomscape.atoms.fingerprint import fingerprints, matches
+from atomscape.atoms.fingerprint import fingerprints
 from atomscape.atoms.structures import Structures
+from atomscape.data.copies import copies
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.grouping import chunks
 from atomscape.data.groups.composition import reduced_formulas
@@ -91,7 +92,7 @@ def contents(
     rows: Sequence[int] | np.ndarray | None = None,
     fingerprint: bool = False,
 ) -> Contents:
-    """Read what identifies the structures of a part; ``fingerprint`` costs about a millisecond each."""
+    """Read what identifies the structures of a part; ``fingerprint`` costs some milliseconds each."""
     ids: list[str] = []
     formulas: list[str] = []
     geometry, prints = [np.zeros(0, np.uint64)], []
@@ -132,8 +133,7 @@ def _same_structures(a: Contents, b: Contents) -> np.ndarray:
     same = np.isin(b.geometry, a.geometry)
     if a.fingerprints is None or b.fingerprints is None:
         return same
-    formulas = np.unique([*a.compositions, *b.compositions], return_inverse=True)[1]
-    pairs = matches(formulas, np.concatenate([a.fingerprints, b.fingerprints]))
+    pairs = copies([*a.compositions, *b.compositions], np.concatenate([a.fingerprints, b.fingerprints]))
     across = pairs[(pairs[:, 0] < len(a.ids)) & (pairs[:, 1] >= len(a.ids))]
     same[across[:, 1] - len(a.ids)] = True
     return same
