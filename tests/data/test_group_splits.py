@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,16 @@ def test_elements_and_trajectories(cells) -> None:
     np.testing.assert_array_equal(runs.of, np.arange(300) // 7)
 
 
+def test_stretches_of_a_trajectory() -> None:
+    one = Structures.of([[0.0, 0, 0]], [1])
+    ids = [f"a/{k}" for k in range(25)] + ["x"] + [f"b/{k}" for k in range(3)]
+    s = Structures.concatenate([replace(one, ids=(i,)) for i in ids])
+    groups = groups_of(s, "stretches")
+    assert len(groups) == 14
+    assert np.bincount(groups.of).tolist() == [3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 1, 1, 1, 1]
+    assert (np.diff(groups.of) >= 0).all()
+
+
 def test_an_id_without_frames_is_a_group_of_its_own() -> None:
     s = Structures.concatenate([Structures.of([[0.0, 0, 0]], [1], id=i) for i in ("a", "b", "t/0", "t/1")])
     assert groups_of(s, "trajectory").of.tolist() == [0, 1, 2, 2]
@@ -101,9 +112,15 @@ def test_copies_are_one_group_also_across_chunks(monkeypatch) -> None:
 
 
 def test_every_way_of_grouping_has_a_name_for_what_it_can_group(cells) -> None:
-    assert {"composition", "elements", "trajectory", "scaffold", "prototype", "duplicates"} <= set(
-        ways_of_grouping()
-    )
+    assert {
+        "composition",
+        "elements",
+        "trajectory",
+        "scaffold",
+        "prototype",
+        "duplicates",
+        "stretches",
+    } <= set(ways_of_grouping())
     with pytest.raises(LookupError, match="did you mean 'composition'"):
         groups_of(cells, "compositon")
 

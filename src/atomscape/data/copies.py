@@ -1,8 +1,8 @@
 """Copies: structures that are the same however they are turned, moved, ordered, or repeated as a supercell.
 
 Two are copies if their reduced formulas are equal and their fingerprints agree to ``COPY``. Frames of one
-molecular dynamics differ little on the average over a hundred atoms: with a tolerance of 1e-3 they would count
-as copies of one another, with this one they do not, while positions rounded to four decimals still do.
+molecular dynamics differ little on the average over a hundred atoms: with a tolerance of 1e-3 they would be
+copies of one another, with this one they are not, while positions rounded to four decimals still are.
 """
 
 from __future__ import annotations
