@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,6 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.leaks import contents, find_leaks
 from atomscape.data.load import load
-from atomscape.data.named import source_names
 
 
 def molecules(n: int, seed: int, prefix: str = "m") -> Structures:
@@ -96,11 +93,9 @@ def test_a_supercell_is_the_same_crystal() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.skipif(not os.environ.get("ATOMSCAPE_DATA"), reason="needs ATOMSCAPE_DATA")
-def test_the_official_test_of_mlearn_holds_copies_of_its_training_structures() -> None:
+def test_the_official_test_of_mlearn_holds_copies_of_its_training_structures(real_data) -> None:
     """Strained cells that a symmetry of the crystal maps onto one another; frames of dynamics are none."""
-    if "mlearn:Si" not in source_names():
-        pytest.skip("the source mlearn is not here")
+    real_data("mlearn")
     store = load("mlearn:Si")
     parts = [contents("", part, store, rows, fingerprint=True) for part, rows in store.splits.items()]
     leak = next(leak for leak in find_leaks(parts) if leak.kind == "structure")

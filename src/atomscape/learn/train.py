@@ -280,6 +280,10 @@ def _end_epoch(run: Run) -> None:
     record |= {"wall_seconds": round(p.wall_seconds, 3), "cpu_seconds": round(p.cpu_seconds, 3)}
     if run.accelerator.is_main_process:
         p.log_bytes = run.log.write(record)
-        maes = "  ".join("{} {:.4g} {}".format(m.property, *shown(m.mae, m.unit)) for m in metrics)
+        many = len(run.prepared.stores) > 1
+        maes = "  ".join(
+            "{}{} {:.4g} {}".format(f"{m.dataset}: " if many else "", m.property, *shown(m.mae, m.unit))
+            for m in metrics
+        )
         mark = "  best" if better else ""
         run.display.line(f"epoch {p.epoch:4d}  train {mean_loss:.4f}  val {loss:.4f}  MAE {maes}{mark}")
