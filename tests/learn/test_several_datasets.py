@@ -125,7 +125,7 @@ def test_an_unlabelled_dataset_changes_nothing_that_is_fitted(two, make_config, 
     assert [t.scale for t in terms] == [t.scale for t in terms_alone]
 
 
-def test_references_of_each_dataset_under_one_head(two, tmp_path):
+def test_references_of_each_dataset_under_one_head(two, tmp_path, store_of):
     config = two("objectives=[{property: energy, own_references: true}, {property: forces}]")
     prepared, model, terms, (energy, _) = built(config)
     assert set(model.heads) == {"shared:energy"}
@@ -144,16 +144,9 @@ def test_references_of_each_dataset_under_one_head(two, tmp_path):
     expected = torch.zeros(3, dtype=torch.float64).index_add(0, first.structure, table[first.numbers])
     torch.testing.assert_close(high["energy"] - low["energy"], expected)
     with pytest.raises(LookupError, match=r"heads of its own for low, high"):
-        evaluate(model, replace_card(store))
+        evaluate(model, store_of(tmp_path / "another", first, "another"))
     with pytest.raises(LookupError, match="references per dataset; say whose to use: low, high"):
         model(prepared.graphs("train", model.cutoff, 1e9).batch([0])[0])
-
-
-def replace_card(store):
-    """The store under a name that the model does not know."""
-    renamed = type(store)(store.folder, store.record)
-    renamed.card = store.card.model_copy(update={"name": "another"})
-    return renamed
 
 
 def test_own_references_learn_two_levels_at_once_and_survive_the_file(two, tmp_path, quiet):
