@@ -149,6 +149,33 @@ def test_references_of_each_dataset_under_one_head(two, tmp_path, store_of):
         model(prepared.graphs("train", model.cutoff, 1e9).batch([0])[0])
 
 
+def test_a_bridge_gives_the_difference_of_references_exactly(two, toy_structures, tmp_path, quiet):
+    """Where bonding is the same, shared structures tell the levels apart to the last digit."""
+    other = Structures.concatenate([toy_structures(60, seed=1)[:30], toy_structures(10, seed=9)])
+    other = of_other_level(other)
+    config = two("objectives=[{property: energy, own_references: bridge}]", other=other)
+    _, _, _, (energy,) = built(config)
+    assert {z: energy.by_dataset["high"][z] - energy.by_dataset["low"][z] for z in SHIFT} == pytest.approx(
+        SHIFT, abs=1e-8
+    )
+    assert "shared structures" in energy.note
+    assert train(config, tmp_path / "run", console=quiet) is not None
+
+
+def test_a_bridge_is_needed(two):
+    row = "objectives=[{property: energy, own_references: bridge}]"
+    with pytest.raises(ValueError, match="high shares no training structures with the first dataset"):
+        built(two(row))
+
+
+def test_an_element_beyond_the_bridge_is_named(two, toy_structures):
+    shared, more = toy_structures(60, seed=1)[:30], toy_structures(10, seed=9)
+    other = Structures.concatenate([shared, replace(more, numbers=torch.full_like(more.numbers, 7))])
+    row = "objectives=[{property: energy, own_references: bridge}]"
+    with pytest.raises(ValueError, match=r"no structure that high shares with the first dataset holds N;"):
+        built(two(row, other=other))
+
+
 def test_own_references_learn_two_levels_at_once_and_survive_the_file(two, tmp_path, quiet):
     config = two("objectives=[{property: energy, own_references: true, loss: mse}]", "training.epochs=10")
     results = train(config, tmp_path / "run", console=quiet)
@@ -222,6 +249,7 @@ def test_free_atoms_of_two_levels_need_references_of_their_own(two, tmp_path, to
         ("objectives=[{property: energy, references: {Xx: 1.0}}]", "no element 'Xx'"),
         ("objectives=[{property: gap, references: isolated_atoms}]", "scalars that add up over atoms"),
         ("objectives=[{property: gap, own_references: true}]", "gap is no sum over atoms"),
+        ("objectives=[{property: energy, own_references: bridge, references: isolated_atoms}]", "leave one"),
         ("data.0.weight=2", "only low of low, high have a weight"),
         ("data.0.weight=-1", "greater than 0"),
         ("sampling={temperature: 0}", "greater than 0"),

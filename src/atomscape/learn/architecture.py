@@ -75,7 +75,9 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
         if o.own_references and not p.extensive:
             raise ValueError(f"own_references: {p.name} is no sum over atoms and has no E0; leave them out")
         head = o.head or default_head(o, p)
-        heads.append(HeadRecord(dataset=dataset, predicts=record, head=head, own_references=o.own_references))
+        heads.append(
+            HeadRecord(dataset=dataset, predicts=record, head=head, own_references=bool(o.own_references))
+        )
     heads.sort(key=lambda h: h.dataset != "shared")
     return Architecture(
         encoder=config.encoder,

@@ -192,13 +192,19 @@ class Objective(Strict):
     references: bool | Literal["isolated_atoms"] | dict[str, float] = Field(
         default=False, description="true: fit a value per element to intensive ones too; or where E0 is from"
     )
-    own_references: bool = Field(default=False, description="E0 of each dataset its own, under one head")
+    own_references: bool | Literal["bridge"] = Field(
+        default=False, description="E0 of each dataset its own, under one head; or from what datasets share"
+    )
 
     @model_validator(mode="after")
     def _references_make_sense(self) -> Objective:
         if self.own_references and (self.dataset != "all" or isinstance(self.references, dict)):
             raise ValueError(
                 "own_references are for one head of all datasets (dataset: all), fitted or of isolated_atoms"
+            )
+        if self.own_references == "bridge" and self.references == "isolated_atoms":
+            raise ValueError(
+                "own_references come from a bridge or from isolated_atoms; leave one of them out"
             )
         for symbol in self.references if isinstance(self.references, dict) else ():
             if symbol not in atomic_numbers:

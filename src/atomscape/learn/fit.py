@@ -25,7 +25,7 @@ from atomscape.learn.config import Objective, RunConfig
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, rows_of
 from atomscape.learn.prepare import Prepared
-from atomscape.learn.references import given_references, refuse_missing
+from atomscape.learn.references import bridged_difference, given_references, refuse_missing
 from atomscape.shapes import Bool, Tensor
 
 
@@ -132,8 +132,12 @@ def _fit_sums(o: Objective, p: Property, prepared: Prepared, chosen: Bool[Tensor
         if not bool(mine.any()):
             continue
         sub = s[mine]
-        given = given_references(o, p, these)
-        e0, fitted, note = _e0_of(o, sub, sub.labels[p.name], given)
+        if o.own_references == "bridge" and found:
+            first = chosen & (owner == names.index(next(iter(found))))
+            difference, fitted, note = bridged_difference(o, s[first], sub, name)
+            e0 = _table(next(iter(found.values()))) + difference
+        else:
+            e0, fitted, note = _e0_of(o, sub, sub.labels[p.name], given_references(o, p, these))
         rest[mine] = (sub.labels[p.name] - composition_of(sub) @ e0) / sub.counts
         rank, found[name] = rank + fitted, _present(e0, sub)
         notes += [f"{name}: {note}" if name else note] if note else []
@@ -151,10 +155,14 @@ def _e0_of(o: Objective, s: Structures, y: Tensor, given: dict[int, float] | Non
         e0, condition = fit_references(composition_of(s), y)
         return e0, condition.rank, str(condition) if condition.rank < condition.elements else ""
     refuse_missing(o, given, s.numbers.unique().tolist())
-    e0 = torch.zeros(N_ELEMENTS, dtype=torch.float64)
-    for z, value in given.items():
-        e0[z] = value
-    return e0, 0, ""
+    return _table(given), 0, ""
+
+
+def _table(values: dict[int, float]) -> Tensor:
+    table = torch.zeros(N_ELEMENTS, dtype=torch.float64)
+    for z, value in values.items():
+        table[z] = value
+    return table
 
 
 def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
@@ -168,10 +176,7 @@ def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
 
 def _element_means(y: Tensor, numbers: Tensor) -> tuple[dict[int, float], Tensor]:
     means = {int(z): float(y[numbers == z].mean()) for z in numbers.unique()}
-    table = torch.zeros(N_ELEMENTS, dtype=y.dtype)
-    for z, value in means.items():
-        table[z] = value
-    return means, y - table[numbers]
+    return means, y - _table(means).to(y.dtype)[numbers]
 
 
 def _present(e0: Tensor, s: Structures) -> dict[int, float]:

@@ -3,6 +3,10 @@
 Two datasets of different level of theory have different E0, by hundreds of eV where one counts all electrons
 and the other valence electrons only. With ``own_references`` one network serves both: each dataset has its
 own row of the table, and what the network learns is the energy of bonding that the levels agree on.
+
+Fitted apart, each row takes in what of the bonding goes with the composition in its own dataset, and the
+rows disagree by that. Where datasets share structures (a bridge) the difference of two rows is known better:
+there bonding cancels.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ from torch import nn
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
-from atomscape.data.references import N_ELEMENTS
+from atomscape.atoms.structures import Structures
+from atomscape.data.geometry_keys import geometry_keys
+from atomscape.data.references import N_ELEMENTS, composition_of, fit_references
 from atomscape.data.store import Store
 from atomscape.learn.config import Objective
 from atomscape.ops.segment import segment_sum
@@ -80,6 +86,34 @@ def refuse_missing(o: Objective, given: Mapping[int, float], present: list[int])
             f"{', '.join(chemical_symbols[z] for z in given) or 'none'}. Give all, or fit them "
             "(references: false)"
         )
+
+
+def bridged_difference(o: Objective, a: Structures, b: Structures, name: str) -> tuple[Tensor, int, str]:
+    """E0 of b − E0 of a by atomic number, from the structures in both; how many were fitted, what to say.
+
+    Elements that b does not have get 0.
+
+    Raises
+    ------
+    ValueError
+        Nothing is shared, or nothing with some of b's elements.
+    """
+    _, in_a, in_b = np.intersect1d(geometry_keys(a), geometry_keys(b), return_indices=True)
+    if not len(in_a):
+        raise ValueError(
+            f"objective {o.property!r}: {name} shares no training structures with the first dataset; use "
+            "own_references: true, or splits that keep shared ones on one side (kind: group, stable: true)"
+        )
+    counts = composition_of(a[in_a])
+    missing = sorted(set(b.numbers.tolist()) - set((counts.sum(0) > 0).nonzero().squeeze(1).tolist()))
+    if missing:
+        raise ValueError(
+            f"objective {o.property!r}: no structure that {name} shares with the first dataset holds "
+            f"{', '.join(chemical_symbols[z] for z in missing)}; use own_references: true"
+        )
+    y_a, y_b = a.labels[o.property][torch.from_numpy(in_a)], b.labels[o.property][torch.from_numpy(in_b)]
+    difference, condition = fit_references(counts, y_b - y_a)
+    return difference, condition.rank, f"from {len(in_a)} shared structures: {condition}"
 
 
 def _agreed(o: Objective, found: Mapping[str, dict[int, float]]) -> dict[int, float]:
