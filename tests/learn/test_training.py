@@ -277,7 +277,7 @@ def test_elements_that_train_does_not_have_are_named(make_config, tmp_path, stor
         console=Console(file=out, width=200),
     )
     assert "structures of test hold elements that train does not: O" in out.getvalue()
-    assert "structures of val" not in out.getvalue()
+    assert "structures of val hold" not in out.getvalue()
 
 
 def test_a_validation_loss_that_is_not_a_number_spoils_no_checkpoint(
