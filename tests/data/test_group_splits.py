@@ -144,6 +144,45 @@ def test_scaffolds() -> None:
         groups_of(from_ase([bulk("Cu")]), "scaffold")
 
 
+def test_scaffolds_are_those_of_bemis_and_murcko() -> None:
+    """Conformers of known molecules: the same partition as RDKit's scaffolds of the saturated skeletons."""
+    chem = pytest.importorskip("rdkit.Chem")
+    from rdkit.Chem import AllChem
+    from rdkit.Chem.Scaffolds import MurckoScaffold
+
+    smiles = [
+        "c1ccccc1C",
+        "C1CCCCC1O",
+        "c1ccccc1CCc1ccccc1",
+        "c1ccc2ccccc2c1F",
+        "C1CC2CC1C2",
+        "CCO",
+        "CC(=O)C",
+    ]
+    smiles += [
+        "c1ccncc1",
+        "O=C1CCCCC1",
+        "C1CC1CC1CC1",
+        "C1CC1CCC1CC1",
+        "CC1CC1CCC1C(C)C1",
+        "ClC1=CSC=C1",
+        "C1CSC=C1",
+    ]
+    structures, expected = [], []
+    for text in smiles:
+        mol = chem.AddHs(chem.MolFromSmiles(text))
+        assert AllChem.EmbedMolecule(mol, randomSeed=7) == 0
+        numbers = [a.GetAtomicNum() for a in mol.GetAtoms()]
+        structures.append(Structures.of(mol.GetConformer().GetPositions(), numbers))
+        saturated = chem.RWMol(chem.MolFromSmiles(text))
+        chem.Kekulize(saturated, clearAromaticFlags=True)
+        for bond in saturated.GetBonds():
+            bond.SetBondType(chem.BondType.SINGLE)
+        expected.append(chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(saturated.GetMol())))
+    found = groups_of(Structures.concatenate(structures), "scaffold").of.tolist()
+    assert found == [list(dict.fromkeys(expected)).index(e) for e in expected]
+
+
 def test_prototypes() -> None:
     pytest.importorskip("spglib")
     rock_salt = [bulk("NaCl", "rocksalt", a=5.6), bulk("MgO", "rocksalt", a=4.2, cubic=True)]

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ase.data import chemical_symbols
+import numpy as np
+from ase.data import covalent_radii
 
 from atomscape.atoms.structures import Structures
+
+REACH = 1.2
+"""A bond is at most this many times as long as the sum of the covalent radii."""
 
 
 def name_groups(batches: Iterable[Structures]) -> Iterator[str]:
@@ -39,22 +43,36 @@ def _check(structures: Structures) -> None:
 def _scaffold(molecule: Structures) -> str:
     try:
         from rdkit import Chem
-        from rdkit.Chem import rdDetermineBonds
-        from rdkit.Chem.Scaffolds import MurckoScaffold
     except ImportError as error:
         raise ImportError(
             "scaffolds need RDKit: pip install 'atomscape[molecules]'; or group by composition"
         ) from error
-    heavy = (molecule.numbers > 1).nonzero().squeeze(1).tolist()
-    lines = [
-        f"{chemical_symbols[int(molecule.numbers[a])]} {x:.6f} {y:.6f} {z:.6f}"
-        for a in heavy
-        for x, y, z in [molecule.positions[a].tolist()]
-    ]
-    drawn = Chem.MolFromXYZBlock("\n".join([str(len(heavy)), "", *lines]) + "\n")
-    rdDetermineBonds.DetermineConnectivity(drawn)
-    for atom in drawn.GetAtoms():
-        atom.SetNoImplicit(True)  # hydrogens were left away: valences stay open
-        atom.SetFormalCharge(0)
+    heavy = molecule.numbers > 1
+    numbers = molecule.numbers[heavy].numpy()
+    bonded = _bonds(numbers, molecule.positions[heavy].double().numpy())
+    left = np.flatnonzero(_without_ends(bonded))
+    drawn = Chem.RWMol()
+    for z in numbers[left].tolist():
+        atom = Chem.Atom(z)
+        atom.SetNoImplicit(True)  # hydrogens and chains were left away: valences stay open
+        drawn.AddAtom(atom)
+    for i, j in np.argwhere(np.triu(bonded[np.ix_(left, left)])).tolist():
+        drawn.AddBond(i, j, Chem.BondType.SINGLE)
+    drawn.UpdatePropertyCache(strict=False)
     Chem.FastFindRings(drawn)
-    return Chem.MolToSmiles(MurckoScaffold.GetScaffoldForMol(drawn))
+    return Chem.MolToSmiles(drawn)
+
+
+def _bonds(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Which atoms are bonded [atoms, atoms]: closer than ``REACH`` times the sum of their covalent radii."""
+    radii = covalent_radii[numbers]
+    apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+    return (apart < REACH * (radii[:, None] + radii)) & ~np.eye(len(numbers), dtype=bool)
+
+
+def _without_ends(bonded: np.ndarray) -> np.ndarray:
+    """Which atoms are left when those with fewer than two bonds are taken away, again and again."""
+    left = np.ones(len(bonded), dtype=bool)
+    while (ends := left & (bonded[:, left].sum(1) < 2)).any():
+        left &= ~ends
+    return left
