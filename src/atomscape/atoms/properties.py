@@ -177,6 +177,27 @@ PROPERTIES: dict[str, Property] = {
         _p("isotropic_shielding", "ppm", "atom", _SCALAR, False, "a third of the shielding tensor's trace"),
         _p("total_magnetization", "μB", "structure", _SCALAR, True, "magnetic moment of the whole cell"),
         _p("exfoliation_energy", "eV/atom", "structure", _SCALAR, False, "energy to peel off one layer"),
+        _p("velocities", "Å/fs", "atom", _VECTOR, False, "velocities of the atoms", None, (3,)),
+        _p(
+            "displacements",
+            "Å",
+            "atom",
+            _VECTOR,
+            False,
+            "where the atom is later, or when relaxed, minus where it is",
+            None,
+            (3,),
+        ),
+        _p("fixed", "1", "atom", _SCALAR, False, "1 for atoms held in place in the calculation, else 0"),
+        _p("tags", "1", "atom", _SCALAR, False, "0 below a surface, 1 at the surface, 2 adsorbate"),
+        _p("coordination", "1", "atom", _SCALAR, False, "number of bonds of the atom"),
+        _p("relaxed_energy", "eV", "structure", _SCALAR, True, "energy after relaxation from here"),
+        _p("adsorption_energy", "eV", "structure", _SCALAR, False, "energy above slab plus free adsorbate"),
+        _p("barrier", "eV", "structure", _SCALAR, False, "transition state above reactant at 0 K"),
+        _p("reaction_role", "1", "structure", _SCALAR, False, "0 reactant, 1 transition state, 2 product"),
+        _p("distortion", "1", "structure", _SCALAR, False, "place on a path, from 0 to 1"),
+        _p("space_group", "1", "structure", _SCALAR, False, "number of the space group, 1 to 230"),
+        _p("point_group", "1", "structure", _SCALAR, False, "number of the point group in the set's list"),
     )
 }
 

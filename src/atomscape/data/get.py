@@ -34,9 +34,9 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """A named dataset and where it is: ``embedded``, ``here``, ``to download``, ``to ask`` a service for.
+    """A named dataset and where it is: ``embedded``, ``generated``, ``here``, ``to download``, ``to ask``.
 
-    Those without an address are ``to bring``: their files are read where they are put.
+    The last means a service. Those without an address are ``to bring``: their files are read where they are put.
     """
 
     name: str
@@ -75,8 +75,10 @@ def catalogue() -> list[Entry]:
 
 
 def _state(source: Source, folder: Path | None) -> str:
-    if source.card.embedded or folder is not None:
-        return "embedded" if source.card.embedded else "here"
+    if source.card.embedded or source.card.generated:
+        return "embedded" if source.card.embedded else "generated"
+    if folder is not None:
+        return "here"
     if source.card.files:
         return "to download"
     return "to ask" if downloader(source) else "to bring"
@@ -93,7 +95,7 @@ def get(
     """Download what a named dataset needs, verify it, convert it, and open it.
 
     Files that are on this machine already (embedded, under ``$ATOMSCAPE_DATA``, or downloaded before) are
-    used. Progress is shown on ``console``; None shows nothing.
+    used; generated sets are made. Progress is shown on ``console``; None shows nothing.
 
     Parameters
     ----------

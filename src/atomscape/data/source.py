@@ -24,7 +24,8 @@ class Source(Protocol):
 
     ``card`` states everything that does not depend on the copy read. The three functions take the folder in
     which the files lie: one of ``card.folders`` below ``$ATOMSCAPE_DATA`` or the download folder, or the
-    embedded one. ``__file__`` is where the reader's code stands: a store is made anew when it changes.
+    embedded one. ``__file__`` is where the reader's code stands: a store is made anew when it changes. A
+    source that generates its structures gives its own file as ``inputs``, in any folder.
 
     A dataset that a service gives out in answers to questions also has ``download`` (see ``downloader``).
     """

@@ -1,0 +1,89 @@
+"""Porous frameworks as CIF: covalent organic ones, metal–organic ones, zeolites and model ceramics.
+
+Each part is read from a zip file of CIFs: a copy, or the archive of the publisher's repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from atomscape.atoms.structures import Structures
+from atomscape.data import zipped
+from atomscape.data.card import Card, FileRecord
+from atomscape.data.source import Part, first_layout
+
+COFS, COFS_ARCHIVE = "curated_cofs_200.zip", "CURATED-COFs-fddfde12.zip"
+RASPA, RASPA_ARCHIVE = "raspa_mofs_zeolites_140.zip", "RASPA2-6498ab1e.zip"
+_COFS_URL = "https://github.com/danieleongari/CURATED-COFs"
+_RASPA_URL = "https://github.com/iRASPA/RASPA2"
+_COFS_COMMIT = "fddfde12e43787755e99be9238058fba475ca048"
+_RASPA_COMMIT = "6498ab1eec9c8e0f063dcd0d71dd7add372c529b"
+
+
+def _zips(names: tuple[str, str], folder: Path) -> list[Path]:
+    return first_layout(folder, names[:1], names[1:])
+
+
+def _read(names: tuple[str, str], member: str, folder: Path) -> Iterator[Structures]:
+    return zipped.read_zip(_zips(names, folder)[0], member, "cif")
+
+
+def left_out(part: str, folder: Path) -> dict[str, str]:
+    """Ids of the frameworks of a part that are left out, and why."""
+    return zipped.left_out(parts[part].inputs(folder)[0], MEMBERS[part], "cif")
+
+
+def _raspa(kind: str, what: str, counts: str) -> Part:
+    names = (RASPA, RASPA_ARCHIVE)
+    card = Card(
+        name=f"frameworks:{kind}",
+        title=what,
+        description=f"{what} of the RASPA 2 simulation package, expanded from their asymmetric units. Some "
+        "are idealised or have atoms of solvents removed. Geometry only. Frameworks with partial occupancies, "
+        "and settings that ASE does not know, are left out.",
+        licence="MIT",
+        citation="D. Dubbeldam, S. Calero, D. E. Ellis, R. Q. Snurr, Mol. Simul. 42, 81 (2016)",
+        level_of_theory="experiment and models",
+        url=_RASPA_URL,
+        files={RASPA_ARCHIVE: FileRecord(url=f"{_RASPA_URL}/archive/{_RASPA_COMMIT}.zip")},
+        folders=("frameworks",),
+        verified=f"a part of 140 files of all kinds: {counts}; the archive of the repository: on a hand-made "
+        "one with its folders. The publisher states no checksum.",
+    )
+    return Part(card, partial(_zips, names), partial(_read, names, MEMBERS[kind]), __file__)
+
+
+MEMBERS = {
+    "cofs": r"(?:.*/)?(?P<id>[^/]+)\.cif",
+    **{kind: rf"(?:.*/)?{kind}/(?:cif/)?(?P<id>[^/]+)\.cif" for kind in ("mofs", "zeolites", "ceramics")},
+}
+"""Paths of the members of each part, in the copies and in the archives."""
+
+_COF_FILES = (COFS, COFS_ARCHIVE)
+
+parts: dict[str, Part] = {
+    "cofs": Part(
+        Card(
+            name="frameworks:cofs",
+            title="CURATED COFs",
+            description="Covalent organic frameworks from the literature, solvent removed, cells and atoms "
+            "relaxed. Geometry only; ids are the numbers of the collection.",
+            licence="MIT",
+            citation="D. Ongari, A. V. Yakutovich, L. Talirz, B. Smit, ACS Cent. Sci. 5, 1663 (2019)",
+            level_of_theory="relaxed with DFT (see the publication)",
+            url=_COFS_URL,
+            files={COFS_ARCHIVE: FileRecord(url=f"{_COFS_URL}/archive/{_COFS_COMMIT}.zip")},
+            folders=("frameworks",),
+            verified="a part of 200 of the 984 files, all read; the archive of the repository: on a hand-made "
+            "one with its folders. The publisher states no checksum.",
+        ),
+        partial(_zips, _COF_FILES),
+        partial(_read, _COF_FILES, MEMBERS["cofs"]),
+        __file__,
+    ),
+    "mofs": _raspa("mofs", "Metal–organic frameworks", "MOFS"),
+    "zeolites": _raspa("zeolites", "Zeolites", "ZEOLITES"),
+    "ceramics": _raspa("ceramics", "Model carbons and ceramics", "CERAMICS"),
+}
