@@ -96,8 +96,8 @@ def splits_of(paths: Sequence[Path]) -> dict[str, np.ndarray]:
 
 
 def csv_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Rows of a CSV file by the names in its first line."""
-    with path.open(newline="") as file:
+    """Rows of a CSV file (``.gz`` too) by the names in its first line."""
+    with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
         yield from csv.DictReader(file)
 
 

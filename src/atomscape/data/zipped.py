@@ -25,12 +25,13 @@ from atomscape.atoms.labels import LabelMap
 from atomscape.atoms.structures import Structures
 from atomscape.data.cif import read_p1
 from atomscape.data.packed import cells_from_parameters
+from atomscape.shapes import Tensor
 
 BATCH = 256
 _GROUP = re.compile(r"^_(?:symmetry_)?space_group_name_H-M(?:_alt)?\s+['\"]?([^'\"\n]+)", re.MULTILINE)
 
-Labels = Callable[[re.Match[str], Atoms], Mapping[str, float]]
-"""From a member's path, as matched, and its structure to labels of the structure."""
+Labels = Callable[[re.Match[str], Structures], Mapping[str, Tensor]]
+"""From a member's path, as matched, and its structure to labels."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,10 @@ def each_member(
             image = _parsed(text, format_)
             image.info["id"] = match["id"]
             one = from_ase([image], LabelMap((), 1))
-            values = labels(match, image) if labels else {}
         except ValueError as error:
             yield LeftOut(match["id"], str(error))
             continue
-        yield one.with_labels(**{k: one.cell.new_tensor([v]) for k, v in values.items()})
+        yield one.with_labels(**(labels(match, one) if labels else {}))
 
 
 def _parsed(text: str, format_: str) -> Atoms:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from atomscape.atoms.structures import Structures
 from atomscape.data import zipped
-from atomscape.data.card import Card, FileRecord
+from atomscape.data.card import Card, FileRecord, records
+from atomscape.data.density import with_density
 from atomscape.data.source import first_layout, no_splits
 
 PART, ARCHIVE = "openchemistry_cif_400.zip", "crystals-7adea78a.zip"
@@ -22,13 +23,14 @@ card = Card(
     name="cod_crystals",
     title="Crystals of the Open Chemistry collection",
     description="Measured crystal structures, mostly minerals, elements, simple compounds and zeolites, "
-    "expanded from their asymmetric units. Geometry only. Ids are 'formula-name'. Disordered crystals "
+    "expanded from their asymmetric units. Geometry, and what follows from it. Ids are 'formula-name'. Disordered crystals "
     "(partial occupancies), sites of whole water molecules and settings that ASE does not know are left out; "
     "'left_out' lists them. Experimental hydrogen positions are often missing altogether.",
     licence="public domain",
     citation="S. Gražulis et al., Nucleic Acids Res. 40, D420 (2012); collected by the Open Chemistry project",
     level_of_theory="experiment",
     url="https://github.com/OpenChemistry/crystals",
+    properties=records("density", "volume_per_atom"),
     files={ARCHIVE: FileRecord(url=f"https://github.com/OpenChemistry/crystals/archive/{COMMIT}.zip")},
     verified="the part of 400 files: 373 are read, 27 left out; the archive of the repository: on a hand-made "
     "one with its folders. The publisher states no checksum.",
@@ -43,7 +45,7 @@ def inputs(folder: Path) -> list[Path]:
 
 def read(folder: Path) -> Iterator[Structures]:
     """Ordered crystals, in the order of their files' names."""
-    return zipped.read_zip(inputs(folder)[0], MEMBER, "cif")
+    return map(with_density, zipped.read_zip(inputs(folder)[0], MEMBER, "cif"))
 
 
 def left_out(folder: Path) -> dict[str, str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from atomscape.atoms.structures import Structures
 from atomscape.data import zipped
-from atomscape.data.card import Card, FileRecord
+from atomscape.data.card import Card, FileRecord, records
+from atomscape.data.density import with_density
 from atomscape.data.source import Part, first_layout
 
 COFS, COFS_ARCHIVE = "curated_cofs_200.zip", "CURATED-COFs-fddfde12.zip"
@@ -27,7 +28,7 @@ def _zips(names: tuple[str, str], folder: Path) -> list[Path]:
 
 
 def _read(names: tuple[str, str], member: str, folder: Path) -> Iterator[Structures]:
-    return zipped.read_zip(_zips(names, folder)[0], member, "cif")
+    return map(with_density, zipped.read_zip(_zips(names, folder)[0], member, "cif"))
 
 
 def left_out(part: str, folder: Path) -> dict[str, str]:
@@ -41,12 +42,13 @@ def _raspa(kind: str, what: str, counts: str) -> Part:
         name=f"frameworks:{kind}",
         title=what,
         description=f"{what} of the RASPA 2 simulation package, expanded from their asymmetric units. Some "
-        "are idealised or have atoms of solvents removed. Geometry only. Frameworks with partial occupancies, "
+        "are idealised or have atoms of solvents removed. Geometry, and what follows from it. Frameworks with partial occupancies, "
         "and settings that ASE does not know, are left out.",
         licence="MIT",
         citation="D. Dubbeldam, S. Calero, D. E. Ellis, R. Q. Snurr, Mol. Simul. 42, 81 (2016)",
         level_of_theory="experiment and models",
         url=_RASPA_URL,
+        properties=records("density", "volume_per_atom"),
         files={RASPA_ARCHIVE: FileRecord(url=f"{_RASPA_URL}/archive/{_RASPA_COMMIT}.zip")},
         folders=("frameworks",),
         verified=f"a part of 140 files of all kinds: {counts}; the archive of the repository: on a hand-made "
@@ -55,9 +57,10 @@ def _raspa(kind: str, what: str, counts: str) -> Part:
     return Part(card, partial(_zips, names), partial(_read, names, MEMBERS[kind]), __file__)
 
 
+KINDS = ("mofs", "zeolites", "ceramics", "minerals")
 MEMBERS = {
     "cofs": r"(?:.*/)?(?P<id>[^/]+)\.cif",
-    **{kind: rf"(?:.*/)?{kind}/(?:cif/)?(?P<id>[^/]+)\.cif" for kind in ("mofs", "zeolites", "ceramics")},
+    **{kind: rf"(?:.*/)?{kind}/(?:cif/)?(?P<id>[^/]+)\.cif" for kind in KINDS},
 }
 """Paths of the members of each part, in the copies and in the archives."""
 
@@ -74,6 +77,7 @@ parts: dict[str, Part] = {
             citation="D. Ongari, A. V. Yakutovich, L. Talirz, B. Smit, ACS Cent. Sci. 5, 1663 (2019)",
             level_of_theory="relaxed with DFT (see the publication)",
             url=_COFS_URL,
+            properties=records("density", "volume_per_atom"),
             files={COFS_ARCHIVE: FileRecord(url=f"{_COFS_URL}/archive/{_COFS_COMMIT}.zip")},
             folders=("frameworks",),
             verified="a part of 200 of the 984 files, all read; the archive of the repository: on a hand-made "
