@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
@@ -14,13 +15,15 @@ RENAMED = {"Cmca": "Cmce", "Cmma": "Cmme", "Ccca": "Ccce"}
 """Names of groups with double glide planes before 1992, and since."""
 
 
-def spglib() -> Any:
-    """The package.
+def ask_spglib(function: str, *arguments, **options) -> Any:
+    """Answer of a function of spglib, None where it finds nothing.
+
+    Its warnings, of a change in how it reports failure, concern this place alone and are not passed on.
 
     Raises
     ------
     ImportError
-        It is not installed; the message says how.
+        spglib is not installed; the message says how.
     """
     try:
         import spglib
@@ -28,7 +31,18 @@ def spglib() -> Any:
         raise ImportError(
             "space groups need the package spglib: pip install 'atomscape[crystals]'"
         ) from error
-    return spglib
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return getattr(spglib, function)(*arguments, **options)
+        except getattr(spglib, "SpglibError", ()):
+            return None
+
+
+def found_group(cell: np.ndarray, fractions: np.ndarray, numbers: np.ndarray, precision: float) -> int:
+    """Number of the space group that spglib finds, 0 where it finds none; lengths and precision in Å."""
+    dataset = ask_spglib("get_symmetry_dataset", (cell, fractions, numbers), symprec=precision)
+    return dataset.number if dataset is not None else 0
 
 
 @cache
@@ -52,14 +66,14 @@ def first_settings() -> dict[int, int]:
     """Space group → Hall number of its first setting in the database."""
     found: dict[int, int] = {}
     for hall in range(1, SETTINGS + 1):
-        found.setdefault(spglib().get_spacegroup_type(hall).number, hall)
+        found.setdefault(ask_spglib("get_spacegroup_type", hall).number, hall)
     return found
 
 
 @cache
 def operations(hall: int) -> tuple[np.ndarray, np.ndarray]:
     """Rotations [operations, 3, 3] and translations [operations, 3] of a setting, on fractional coordinates."""
-    found = spglib().get_symmetry_from_database(hall)
+    found = ask_spglib("get_symmetry_from_database", hall)
     return found["rotations"].astype(np.float64), found["translations"]
 
 
@@ -81,7 +95,7 @@ def first_of_each(points: np.ndarray, tolerance: float) -> np.ndarray:
 def _names() -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for hall in range(1, SETTINGS + 1):
-        kind = spglib().get_spacegroup_type(hall)
+        kind = ask_spglib("get_spacegroup_type", hall)
         for text in (kind.international_full, kind.international_short, *kind.international.split("=")):
             name = text.replace(" ", "").replace("_", "")
             for key in (name, f"{name}:{kind.choice}"):

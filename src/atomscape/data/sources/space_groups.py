@@ -15,7 +15,7 @@ import numpy as np
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, records
-from atomscape.data.space_group_settings import first_settings, operations, orbit, spglib
+from atomscape.data.space_group_settings import ask_spglib, first_settings, found_group, operations, orbit
 
 KINDS = (8, 9, 11, 12, 13, 14, 16, 17, 19, 20, 22, 26, 29, 30, 38, 50, 56)
 GROUPS, EACH, SEED = 230, 4, 20240229
@@ -83,15 +83,9 @@ def crystal(group: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarra
         cell, fractions, numbers = _scaled(*drawn, rng.uniform(*NEAREST))
         if abs(np.linalg.det(cell)) > LARGEST * len(numbers):
             continue
-        if found_group(cell, fractions, numbers) == group:
+        if found_group(cell, fractions, numbers, PRECISION) == group:
             return numbers, fractions @ cell, cell
     raise RuntimeError(f"no crystal of at most {MOST} atoms with space group {group} in 1000 tries")
-
-
-def found_group(cell: np.ndarray, fractions: np.ndarray, numbers: np.ndarray) -> int:
-    """Number of the space group that spglib finds, 0 where it finds none."""
-    dataset = spglib().get_symmetry_dataset((cell, fractions, numbers), symprec=PRECISION)
-    return dataset.number if dataset is not None else 0
 
 
 def _drawn(hall: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -135,7 +129,7 @@ def _primitive(
     cell: np.ndarray, fractions: np.ndarray, numbers: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """The primitive cell, or None where atoms fall together."""
-    return spglib().find_primitive((cell, fractions, numbers), symprec=PRECISION)
+    return ask_spglib("find_primitive", (cell, fractions, numbers), symprec=PRECISION)
 
 
 def _scaled(
