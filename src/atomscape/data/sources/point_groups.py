@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from atomscape.atoms import point_symmetry
 from atomscape.atoms.point_symmetry import symmetry_elements
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, records
+from atomscape.o3 import point_groups as matrices
 from atomscape.o3.point_groups import CRYSTALLOGRAPHIC, elements
 
 SYMBOLS = (
@@ -46,7 +48,7 @@ card = Card(
 
 def inputs(folder: Path) -> list[Path]:
     """The code that makes the clouds; the folder does not matter."""
-    return [Path(__file__)]
+    return [Path(str(file)) for file in (__file__, point_symmetry.__file__, matrices.__file__)]
 
 
 def read(folder: Path) -> Iterator[Structures]:
