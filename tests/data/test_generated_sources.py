@@ -34,7 +34,9 @@ def isometries(positions: np.ndarray, numbers: np.ndarray) -> np.ndarray:
             found.append(images)
             return
         for b in range(len(r)):
-            ok = numbers[b] == numbers[a] and b not in images and abs(distances[a, a] - distances[b, b]) < 1e-3
+            ok = (
+                numbers[b] == numbers[a] and b not in images and abs(distances[a, a] - distances[b, b]) < 1e-3
+            )
             if ok and np.abs(distances[a, :a] - distances[b, images]).max(initial=0.0) < 1e-3:
                 extend([*images, b])
 
@@ -57,7 +59,16 @@ def test_point_groups_as_pymatgen_names_them() -> None:
     analyzer = pytest.importorskip("pymatgen.symmetry.analyzer")
     from pymatgen.core import Molecule
 
-    names = {"D2d": "D2d", "S4": "S4", "C4v": "C4v", "Th": "Th", "O": "O", "D5d": "D5d", "C3h": "C3h", "C2h": "C2h"}
+    names = {
+        "D2d": "D2d",
+        "S4": "S4",
+        "C4v": "C4v",
+        "Th": "Th",
+        "O": "O",
+        "D5d": "D5d",
+        "C3h": "C3h",
+        "C2h": "C2h",
+    }
     for symbol, name in names.items():
         s = point_groups.made(point_groups.SYMBOLS.index(symbol), 0)
         made = Molecule(s.symbols()[0], s.positions.numpy())
@@ -79,7 +90,9 @@ def test_a_group_without_a_small_cloud_is_told(monkeypatch) -> None:
         point_groups.cloud("Ih", np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("group", [1, 2, 14, 19, 36, 62, 88, 122, 146, 155, 167, 178, 194, 203, 216, 221, 230])
+@pytest.mark.parametrize(
+    "group", [1, 2, 14, 19, 36, 62, 88, 122, 146, 155, 167, 178, 194, 203, 216, 221, 230]
+)
 def test_space_groups_are_what_they_are_called(group) -> None:
     pytest.importorskip("spglib")
     s = space_groups.made(group, 0)
@@ -90,7 +103,9 @@ def test_space_groups_are_what_they_are_called(group) -> None:
     for precision in (1e-5, 1e-3, 1e-2):
         assert found_group(cell, fractions, s.numbers.numpy(), precision) == group, f"at {precision} Å"
     images = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), -1).reshape(-1, 3) @ cell
-    apart = np.linalg.norm(s.positions.numpy()[:, None, None] - s.positions.numpy()[None, :, None] + images, axis=-1)
+    apart = np.linalg.norm(
+        s.positions.numpy()[:, None, None] - s.positions.numpy()[None, :, None] + images, axis=-1
+    )
     low, high = space_groups.NEAREST
     assert low - 0.05 <= apart[apart > 1e-6].min() <= high + 0.05
 

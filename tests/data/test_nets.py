@@ -1,4 +1,4 @@
-"""Nets: one node and one edge of each kind give all of the cell; coordination comes out as the files state."""
+"""Nets: one node and one edge of each kind give all of the cell; coordination is as the files state."""
 
 from __future__ import annotations
 

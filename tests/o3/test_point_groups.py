@@ -7,17 +7,32 @@ import pytest
 
 from atomscape.o3.point_groups import CRYSTALLOGRAPHIC, elements, generated, rotation
 
-ORDERS = dict(
-    zip(CRYSTALLOGRAPHIC, (1, 2, 2, 2, 4, 4, 4, 8, 4, 4, 8, 8, 8, 8, 16, 3, 6, 6, 6, 12, 6, 6, 12, 12, 12, 12, 24,
-                           12, 24, 24, 24, 48), strict=True)
-) | {"C5": 5, "C5v": 10, "C7h": 14, "D5d": 20, "D5h": 20, "D6d": 24, "S8": 8, "S10": 10, "I": 60, "Ih": 120}  # fmt: skip
+SIZES = (
+    1, 2, 2, 2, 4, 4, 4, 8, 4, 4, 8, 8, 8, 8, 16, 3, 6, 6, 6, 12, 6, 6, 12, 12, 12, 12, 24,
+    12, 24, 24, 24, 48,
+)  # fmt: skip
+OTHERS = {
+    "C5": 5,
+    "C5v": 10,
+    "C7h": 14,
+    "D5d": 20,
+    "D5h": 20,
+    "D6d": 24,
+    "S8": 8,
+    "S10": 10,
+    "I": 60,
+    "Ih": 120,
+}
+ORDERS = dict(zip(CRYSTALLOGRAPHIC, SIZES, strict=True)) | OTHERS
 
 
 @pytest.mark.parametrize("symbol", ORDERS)
 def test_group(symbol) -> None:
     group = elements(symbol)
     assert len(group) == ORDERS[symbol]
-    np.testing.assert_allclose(group @ group.transpose(0, 2, 1), np.broadcast_to(np.eye(3), group.shape), atol=1e-12)
+    np.testing.assert_allclose(
+        group @ group.transpose(0, 2, 1), np.broadcast_to(np.eye(3), group.shape), atol=1e-12
+    )
     products = (group[:, None] @ group[None]).reshape(-1, 9)
     apart = np.abs(products[:, None] - group.reshape(1, -1, 9)).max(-1)
     assert (apart.min(1) < 1e-10).all(), "every product is an element"

@@ -10,9 +10,7 @@ TOLERANCE = 1e-4
 """Å within which an atom must meet one of its kind."""
 
 
-def symmetry_elements(
-    positions: np.ndarray, numbers: np.ndarray, tolerance: float = TOLERANCE
-) -> np.ndarray:
+def symmetry_elements(positions: np.ndarray, numbers: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
     """Orthogonal matrices [order, 3, 3] about the centre of the atoms that map every atom to one of its kind.
 
     Three atoms whose directions from the centre are independent are followed: wherever they can go (to atoms

@@ -37,7 +37,8 @@ def list_datasets() -> None:
 
     made = table("name", "title", "licence", "here")
     for entry in catalogue():
-        here = {"embedded": "in the package", "here": str(entry.folder)}.get(entry.state, entry.how_to_get)
+        places = {"embedded": "in the package", "generated": "made on first use", "here": str(entry.folder)}
+        here = places.get(entry.state, entry.how_to_get)
         made.add_row(entry.name, entry.card.title, entry.card.licence, here)
     console().print(made)
 

@@ -169,6 +169,7 @@ def datasets() -> Table:
     root = os.environ.get("ATOMSCAPE_DATA", "not set")
     made = table("dataset", "where", title=f"Data (ATOMSCAPE_DATA {root}; cache {cache_folder()})")
     for entry in catalogue():
-        here = "in the package" if entry.state == "embedded" else str(entry.folder)
+        places = {"embedded": "in the package", "generated": "made on first use"}
+        here = places.get(entry.state, str(entry.folder))
         made.add_row(entry.name, here if entry.folder else f"not here; {entry.how_to_get}")
     return made

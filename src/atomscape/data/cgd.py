@@ -1,4 +1,4 @@
-"""Nets in Systre's ``.cgd`` files: space group, cell, one node and one edge of each kind; and their expansion."""
+"""Nets in Systre's ``.cgd`` files: space group, cell, one node and edge of each kind; and their expansion."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from atomscape.data.packed import cells_from_parameters
 from atomscape.data.space_group_settings import first_of_each, operations, setting_named
 
 SAME = 2e-3
-"""Fractional coordinates this close are one node: files give five digits, of nodes on symmetry elements too."""
+"""Fractional coordinates this close are one node: files give five digits, on symmetry elements too."""
 
 
 @dataclass(frozen=True, eq=False)
 class Net:
     """A periodic net: ``nodes`` [nodes, 3] fractional, ``coordination`` as the file states it [nodes],
-    ``degrees`` counted from its edges [nodes], ``cell`` [3, 3] in the file's unit, ``length`` of edges on average.
+    ``degrees`` counted from its edges [nodes], ``cell`` [3, 3] in the file's unit, ``length`` of edges on
+    average.
     """
 
     name: str

@@ -34,9 +34,10 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Entry:
-    """A named dataset and where it is: ``embedded``, ``generated``, ``here``, ``to download``, ``to ask``.
+    """A named dataset and where it is: ``embedded``, ``here``, ``to download``, ``to ask`` a service for.
 
-    The last means a service. Those without an address are ``to bring``: their files are read where they are put.
+    Those without an address are ``to bring``: their files are read where they are put. ``generated`` ones are
+    made when they are first used.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Entry:
         folders = self.card.folders or (self.name.partition(":")[0],)
         return {
             "embedded": "it is in the package",
+            "generated": "it is made on first use",
             "here": f"it is in {self.folder}",
             "to download": f"atomscape data get {self.name}{size}",
             "to ask": f"atomscape data get {self.name} --limit 1000",

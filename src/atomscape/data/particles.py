@@ -15,7 +15,7 @@ Positions = Float[Tensor, "systems particles 3"]
 
 
 def pair_strengths(charges: Float[Tensor, "systems particles"] | None, like: Tensor) -> Tensor:
-    """k of each pair [systems, particles, particles]; without charges gravity. The diagonal is zero."""
+    """Strength k of each pair [systems, particles, particles]; without charges, gravity. None with itself."""
     systems, particles = like.shape[:2]
     between = 1 - torch.eye(particles, dtype=like.dtype)
     if charges is None:

@@ -13,7 +13,7 @@ import lzma
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TextIO, cast
+from typing import IO, cast
 
 import ase.io
 import numpy as np
@@ -46,7 +46,9 @@ def s2ef_pairs(path: Path) -> Iterator[tuple[str, Open, Open]]:
         yield from _paired(path, {name: _extractor(tar, m) for name, m in found.items()})
 
 
-def read_pair(name: str, frames: Open, notes: Open, columns: Sequence[Label], size: int) -> Iterator[Structures]:
+def read_pair(
+    name: str, frames: Open, notes: Open, columns: Sequence[Label], size: int
+) -> Iterator[Structures]:
     """Frames of one pair in batches; the label ``adsorption_energy`` is the total energy minus the reference.
 
     Raises
@@ -54,8 +56,9 @@ def read_pair(name: str, frames: Open, notes: Open, columns: Sequence[Label], si
     ValueError
         The two files have different lengths, or a line cannot be read.
     """
-    with lzma.open(frames(), "rt") as text, lzma.open(notes(), "rt") as lines:
-        rows = itertools.zip_longest(each_frame(cast(TextIO, text)), cast(TextIO, lines))
+    with frames() as a, notes() as b, lzma.open(a) as packed, lzma.open(b) as packed_lines:
+        text, lines = io.TextIOWrapper(packed), io.TextIOWrapper(packed_lines)
+        rows = itertools.zip_longest(map(parsed_frame, frame_texts(text)), lines)
         while batch := list(itertools.islice(rows, size)):
             try:
                 yield from_ase([_noted(*row) for row in batch], LabelMap(tuple(columns), len(batch)))
@@ -63,8 +66,8 @@ def read_pair(name: str, frames: Open, notes: Open, columns: Sequence[Label], si
                 raise ValueError(f"{name}: {error}") from error
 
 
-def each_frame(text: TextIO) -> Iterator[Atoms]:
-    """Frames of an extended XYZ text, one in memory at a time.
+def frame_texts(text: io.TextIOBase) -> Iterator[str]:
+    """Frames of an extended XYZ text as they stand there, one in memory at a time.
 
     Raises
     ------
@@ -75,7 +78,12 @@ def each_frame(text: TextIO) -> Iterator[Atoms]:
         lines = list(itertools.islice(text, int(first) + 1))
         if len(lines) != int(first) + 1:
             raise ValueError(f"the file ends within a frame of {first} atoms")
-        yield cast(Atoms, ase.io.read(io.StringIO("".join([f"{first}\n", *lines])), format="extxyz"))
+        yield "".join([f"{first}\n", *lines])
+
+
+def parsed_frame(text: str) -> Atoms:
+    """One frame of extended XYZ as ASE reads it."""
+    return cast(Atoms, ase.io.read(io.StringIO(text), format="extxyz"))
 
 
 def marks_to_columns(image: Atoms) -> None:

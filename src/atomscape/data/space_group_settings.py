@@ -72,7 +72,7 @@ def first_settings() -> dict[int, int]:
 
 @cache
 def operations(hall: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations [operations, 3, 3] and translations [operations, 3] of a setting, on fractional coordinates."""
+    """Rotations [operations, 3, 3] and translations [operations, 3] of a setting, fractional."""
     found = ask_spglib("get_symmetry_from_database", hall)
     return found["rotations"].astype(np.float64), found["translations"]
 

@@ -108,7 +108,8 @@ def _refuse_overlap(image: Atoms) -> None:
 def _parsed(text: str, format_: str) -> Atoms:
     """Read with ASE, whose readers raise whatever their parsing meets; large P1 cells without it, in no time.
 
-    Of CIFs the listed operations count; ASE takes those of the group's name, also where the origin is another.
+    Of CIFs the listed operations count; ASE takes those of the group's name, also where the origin is
+    another.
 
     Raises
     ------

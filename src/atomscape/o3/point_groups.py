@@ -1,8 +1,9 @@
 """Point groups: the finite groups of rotations and reflections about a point, as orthogonal matrices.
 
 The seven families along an axis and the seven about a cube or icosahedron, by Schoenflies symbol: ``C3``,
-``C4v``, ``C2h``, ``S6``, ``D5``, ``D3d``, ``D6h``, ``Cs``, ``Ci``, ``T``, ``Td``, ``Th``, ``O``, ``Oh``, ``I``, ``Ih``. The main axis is z;
-a twofold axis across it is x; a mirror through it is xz (in ``Dnd`` it lies between the twofold axes).
+``C4v``, ``C2h``, ``S6``, ``D5``, ``D3d``, ``D6h``, ``Cs``, ``Ci``, ``T``, ``Td``, ``Th``, ``O``, ``Oh``,
+``I``, ``Ih``. The main axis is z; a twofold axis across it is x; a mirror through it is xz (in ``Dnd`` it
+lies between the twofold axes).
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from functools import cache
 import numpy as np
 
 CRYSTALLOGRAPHIC = (
-    "C1", "Ci", "C2", "Cs", "C2h", "D2", "C2v", "D2h", "C4", "S4", "C4h", "D4", "C4v", "D2d", "D4h", "C3", "S6",
-    "D3", "C3v", "D3d", "C6", "C3h", "C6h", "D6", "C6v", "D3h", "D6h", "T", "Th", "O", "Td", "Oh",
+    "C1", "Ci", "C2", "Cs", "C2h", "D2", "C2v", "D2h", "C4", "S4", "C4h", "D4", "C4v", "D2d", "D4h", "C3",
+    "S6", "D3", "C3v", "D3d", "C6", "C3h", "C6h", "D6", "C6v", "D3h", "D6h", "T", "Th", "O", "Td", "Oh",
 )  # fmt: skip
 """The 32 that a crystal can have, in the order of the International Tables."""
 
 INVERSION = -np.eye(3)
-FIVE = (1 + 5**0.5) / 2
+GOLDEN = (1 + 5**0.5) / 2
 """The golden ratio: (0, 1, φ) is a vertex of an icosahedron with edges of length 2."""
 
 
@@ -91,7 +92,9 @@ def generated(by: list[np.ndarray], largest: int = 240) -> np.ndarray:
     group = np.eye(3)[None]
     while True:
         products = np.concatenate([group, *(group @ g for g in by)])
-        keys = np.unique(np.rint(products * 1e6).astype(np.int64).reshape(len(products), 9), axis=0, return_index=True)
+        keys = np.unique(
+            np.rint(products * 1e6).astype(np.int64).reshape(len(products), 9), axis=0, return_index=True
+        )
         more = products[np.sort(keys[1])]
         if len(more) > largest:
             raise ValueError(f"the matrices generate more than {largest} elements")
@@ -101,7 +104,7 @@ def generated(by: list[np.ndarray], largest: int = 240) -> np.ndarray:
 
 
 _THREE, _FOUR = rotation((1, 1, 1), 3), rotation((0, 0, 1), 4)
-_TWO, _FIVEFOLD = rotation((0, 0, 1), 2), rotation((0, 1, FIVE), 5)
+_TWO, _FIVEFOLD = rotation((0, 0, 1), 2), rotation((0, 1, GOLDEN), 5)
 _POLYHEDRAL = {
     "T": (_THREE, _TWO),
     "Th": (_THREE, _TWO, INVERSION),

@@ -19,16 +19,16 @@ FILE = "train_NXL.extxyz.gz"
 card = Card(
     name="carbon_duplicates",
     title="One carbon crystal in 350 descriptions",
-    description="The same crystal in cells of different sizes, with different lattice vectors and origins: every "
-    "embedding, energy per atom or fingerprint must be the same for all. All ids are in one group. Geometry, "
-    "and what follows from it.",
+    description="The same crystal in cells of different sizes, with different lattice vectors and origins: "
+    "every embedding, energy per atom or fingerprint must be the same for all. All ids are in one group. "
+    "Geometry, and what follows from it.",
     licence="MIT",
-    citation="P. Höllmer et al., Open Materials Generation with Stochastic Interpolants (2025), arXiv:2502.02582; "
-    "crystal of Carbon-24, C. J. Pickard (2020), CC-BY-4.0",
+    citation="P. Höllmer et al., Open Materials Generation with Stochastic Interpolants (2025), "
+    "arXiv:2502.02582; crystal of Carbon-24, C. J. Pickard (2020), CC-BY-4.0",
     level_of_theory="PBE, relaxed (of the crystal)",
     url="https://github.com/FERMat-ML/OMatG",
     properties=records("density", "volume_per_atom"),
-    verified="on the whole set: densities of all 350 lie within 0.5 % of one another, as their cells do",
+    verified="on the file itself: densities of all 350 lie within 0.5 % of one another, as their cells do",
 )
 splits = no_splits
 

@@ -23,18 +23,20 @@ card = Card(
     name="cod_crystals",
     title="Crystals of the Open Chemistry collection",
     description="Measured crystal structures, mostly minerals, elements, simple compounds and zeolites, "
-    "expanded from their asymmetric units. Geometry, and what follows from it. Ids are 'formula-name'. Disordered crystals "
-    "(partial occupancies, or atoms on top of one another), and files without elements or operations that can be read are left out; "
-    "'left_out' lists them. Experimental hydrogen positions are often missing altogether.",
+    "expanded from their asymmetric units. Geometry, and what follows from it. Ids are 'formula-name'. "
+    "Disordered crystals (partial occupancies, or atoms on top of one another), and files without elements "
+    "or operations that can be read are left out; 'left_out' lists them. Experimental hydrogen positions "
+    "are often missing altogether.",
     licence="public domain",
-    citation="S. Gražulis et al., Nucleic Acids Res. 40, D420 (2012); collected by the Open Chemistry project",
+    citation="S. Gražulis et al., Nucleic Acids Res. 40, D420 (2012); collected by the Open Chemistry "
+    "project",
     level_of_theory="experiment",
     url="https://github.com/OpenChemistry/crystals",
     properties=records("density", "volume_per_atom"),
     files={ARCHIVE: FileRecord(url=f"https://github.com/OpenChemistry/crystals/archive/{COMMIT}.zip")},
-    verified="the part of 400 files: 372 are read, 28 left out; all 191 densities that the files state are met "
-    "within 5 %. The archive of the repository: on a hand-made one with its folders. The publisher states no "
-    "checksum.",
+    verified="the part of 400 files: 372 are read, 28 left out; all 191 densities that the files state are "
+    "met within 5 %. The archive of the repository: on a hand-made one with its folders. The publisher "
+    "states no checksum.",
 )
 splits = no_splits
 

@@ -59,8 +59,8 @@ card = Card(
     url=_SITE,
     properties=records("energy", "polarization", "distortion", "space_group"),
     files={ARCHIVE: FileRecord(url=f"{_SITE}/archive/{COMMIT}.zip")},
-    verified="packed layout: on 731 of the 827 workflows; archive: on a hand-made one with records of the site, "
-    "never on the whole download. The publisher states no checksum.",
+    verified="packed layout: on 731 of the 827 workflows; archive: on a hand-made one with records of the "
+    "site, never on the whole download. The publisher states no checksum.",
 )
 splits = no_splits
 

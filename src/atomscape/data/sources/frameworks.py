@@ -42,8 +42,8 @@ def _raspa(kind: str, what: str, counts: str) -> Part:
         name=f"frameworks:{kind}",
         title=what,
         description=f"{what} of the RASPA 2 simulation package, expanded from their asymmetric units. Some "
-        "are idealised or have atoms of solvents removed. Geometry, and what follows from it. Frameworks with "
-        "partial occupancies or atoms on top of one another are left out.",
+        "are idealised or have atoms of solvents removed. Geometry, and what follows from it. Frameworks "
+        "with partial occupancies or atoms on top of one another are left out.",
         licence="MIT",
         citation="D. Dubbeldam, S. Calero, D. E. Ellis, R. Q. Snurr, Mol. Simul. 42, 81 (2016)",
         level_of_theory="experiment and models",
@@ -80,15 +80,20 @@ parts: dict[str, Part] = {
             properties=records("density", "volume_per_atom"),
             files={COFS_ARCHIVE: FileRecord(url=f"{_COFS_URL}/archive/{_COFS_COMMIT}.zip")},
             folders=("frameworks",),
-            verified="a part of 200 of the 984 files: 198 are read, 2 have atoms within 0.6 Å of one another; the archive of the repository: on a hand-made "
-            "one with its folders. The publisher states no checksum.",
+            verified="a part of 200 of the 984 files: 198 are read, 2 have atoms within 0.6 Å of one "
+            "another; the archive of the repository: on a hand-made one with its folders. The publisher "
+            "states no checksum.",
         ),
         partial(_zips, _COF_FILES),
         partial(_read, _COF_FILES, MEMBERS["cofs"]),
         __file__,
     ),
-    "mofs": _raspa("mofs", "Metal–organic frameworks", "71 are read, 2 have atoms on top of one another, 1 is broken off"),
+    "mofs": _raspa(
+        "mofs", "Metal–organic frameworks", "71 are read, 2 have atoms on top of one another, 1 is broken off"
+    ),
     "zeolites": _raspa("zeolites", "Zeolites", "36 are read, 1 lacks coordinates"),
-    "ceramics": _raspa("ceramics", "Model carbons and ceramics", "23 are read, 4 have atoms on top of one another"),
+    "ceramics": _raspa(
+        "ceramics", "Model carbons and ceramics", "23 are read, 4 have atoms on top of one another"
+    ),
     "minerals": _raspa("minerals", "Framework minerals", "2 are read"),
 }

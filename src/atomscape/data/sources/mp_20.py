@@ -34,8 +34,8 @@ card = Card(
     properties=records(*CSV_LABELS.values()),
     files=cdvae.published("mp_20"),
     folders=("mp_20", "materials_project"),
-    verified="1,309 original rows, crystal by crystal against ASE; never on the whole download. The publisher "
-    "states no checksum.",
+    verified="1,309 original rows, crystal by crystal against ASE; never on the whole download. The "
+    "publisher states no checksum.",
 )
 
 

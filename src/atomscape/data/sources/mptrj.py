@@ -31,9 +31,9 @@ card = Card(
     name="mptrj",
     title="MPtrj",
     description="Frames of static calculations and relaxations of inorganic crystals. Ids are "
-    "'<material>/<frame>', so that the frames of a material stay together. energy is the total energy as VASP "
-    "gives it, consistent with forces and stress; MP2020 corrections for mixing GGA and GGA+U are not in it. "
-    "Magnetic moments are NaN where they were not computed.",
+    "'<material>/<frame>', so that the frames of a material stay together. energy is the total energy as "
+    "VASP gives it, consistent with forces and stress; MP2020 corrections for mixing GGA and GGA+U are not "
+    "in it. Magnetic moments are NaN where they were not computed.",
     licence="CC-BY-4.0",
     citation="B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023); A. Jain et al., APL Mater. 1, 011002 (2013)",
     level_of_theory="PBE and PBE+U with Materials Project settings",
@@ -41,8 +41,8 @@ card = Card(
     properties=records("energy", "forces", "stress", "magnetic_moments"),
     files={JSON: FileRecord(url="https://figshare.com/ndownloader/files/41619375")},
     folders=("mptrj", "mattersim_benchmarks"),
-    verified="sample: on the file of 1,000 frames, which has no magnetic moments; published JSON: on hand-made "
-    "records with its keys, and memory on a large file made of them; never on the whole download",
+    verified="sample: on the file of 1,000 frames, which has no magnetic moments; published JSON: on "
+    "hand-made records with its keys, and memory on a large file made of them; never on the whole download",
 )
 splits = no_splits
 

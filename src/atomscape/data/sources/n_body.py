@@ -1,9 +1,9 @@
-"""n-body: where will charged or gravitating particles be? Trajectories made after the protocol of NRI and EGNN.
+"""n-body: where will charged or gravitating particles be? Trajectories after the protocol of NRI and EGNN.
 
 Nothing is downloaded. As there: five particles, positions from a normal distribution, speeds of 0.5 in random
-directions, charges +1 or −1 at random, steps of 0.001; 3,000 steps pass before the observation, and the target
-is 1,000 steps after it. Other than there, forces are softened (ε = 0.1) instead of cut off component by component,
-which would depend on the axes, and the integrator is velocity Verlet in float64.
+directions, charges +1 or −1 at random, steps of 0.001; 3,000 steps pass before the observation, and the
+target is 1,000 steps after it. Other than there, forces are softened (ε = 0.1) instead of cut off component
+by component, which would depend on the axes, and the integrator is velocity Verlet in float64.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ def _card(part: str, title: str, what: str, labels: tuple[str, ...]) -> Card:
     return Card(
         name=f"n_body:{part}",
         title=title,
-        description=f"{PARTICLES} {what} of unit mass. displacements says where each is 1,000 steps of 0.001 later, "
-        "velocities how it moves now. Reduced units stand in the places of Å and fs, and elements only tell kinds "
-        "of particles. The forces have a softening of 0.1.",
+        description=f"{PARTICLES} {what} of unit mass. displacements says where each is 1,000 steps of "
+        "0.001 later, velocities how it moves now. Reduced units stand in the places of Å and fs, and "
+        "elements only tell kinds of particles. The forces have a softening of 0.1.",
         licence="CC0-1.0",
-        citation="Made by atomscape. Protocol: T. Kipf et al., Neural Relational Inference, arXiv:1802.04687; V. G. "
-        "Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural Networks, arXiv:2102.09844",
+        citation="Made by atomscape. Protocol: T. Kipf et al., Neural Relational Inference, "
+        "arXiv:1802.04687; V. G. Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural "
+        "Networks, arXiv:2102.09844",
         level_of_theory="classical mechanics",
         properties=records("velocities", "displacements", *labels),
         generated=True,
@@ -55,7 +56,7 @@ def _inputs(folder: Path) -> list[Path]:
 
 
 def start(charged: bool, systems: int, seed: int = SEED) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Positions, velocities [systems, particles, 3] and, for charged particles, charges [systems, particles]."""
+    """Positions, velocities [systems, particles, 3] and, if charged, charges [systems, particles]."""
     rng = np.random.default_rng([seed, int(charged)])
     positions = SPREAD * rng.normal(size=(systems, PARTICLES, 3))
     velocities = rng.normal(size=(systems, PARTICLES, 3))

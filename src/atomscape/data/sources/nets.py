@@ -1,7 +1,7 @@
-"""Nets of the Reticular Chemistry Structure Resource as carbon structures: topology in a form that graphs read.
+"""Nets of the Reticular Chemistry Structure Resource as carbon structures: topology as graphs read it.
 
-Read from ``RCSR_topology.zip``, members ``*.cgd`` (Systre): one node and one edge of each kind, expanded here by
-the operations of the space group. Needs spglib.
+Read from ``RCSR_topology.zip``, members ``*.cgd`` (Systre): one node and one edge of each kind, expanded here
+by the operations of the space group. Needs spglib.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ BATCH = 128
 card = Card(
     name="nets",
     title="RCSR nets",
-    description="Three-periodic nets, a carbon atom at each node, scaled so that edges are 1.54 Å long on average. "
-    "Not materials: nodes that no edge joins may be closer than bonded ones. coordination is the number of edges "
-    "at each node, space_group that of the net in its most symmetric form. Ids are RCSR's symbols.",
+    description="Three-periodic nets, a carbon atom at each node, scaled so that edges are 1.54 Å long on "
+    "average. Not materials: nodes that no edge joins may be closer than bonded ones. coordination is the "
+    "number of edges at each node, space_group that of the net in its most symmetric form. Ids are RCSR's "
+    "symbols.",
     licence="MIT (the copy's repository)",
     citation="M. O'Keeffe, M. A. Peskov, S. J. Ramsden, O. M. Yaghi, Acc. Chem. Res. 41, 1782 (2008)",
     level_of_theory="none: topology",

@@ -10,19 +10,30 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
+from collections import deque
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from ase import Atoms
 
+from atomscape.atoms.ase import from_ase
+from atomscape.atoms.labels import LabelMap
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
 from atomscape.data.files import read_frames
 from atomscape.data.known_columns import column, read_columns
-from atomscape.data.s2ef import marks_to_columns, read_pair, s2ef_pairs, tags_to_column
+from atomscape.data.s2ef import (
+    frame_texts,
+    marks_to_columns,
+    parsed_frame,
+    read_pair,
+    s2ef_pairs,
+    tags_to_column,
+)
 from atomscape.data.source import Part, first_layout
 
 TAR = "s2ef_train_200K.tar"
@@ -65,10 +76,18 @@ def _frame_id(k: int, image: Atoms) -> str:
 
 
 def _ends(folder: Path) -> Iterator[tuple[Structures, Structures]]:
-    """First and last frame of each relaxation."""
+    """First and last frame of each relaxation; those between are not parsed."""
     for path in _relaxations(folder):
-        frames = Structures.concatenate(read_columns(path, LABELS, _frame_id, tags_to_column))
-        yield frames[0], frames[-1]
+        with gzip.open(path, "rt") as text:
+            texts = frame_texts(text)
+            first = next(texts)
+            last = deque(texts, maxlen=1)
+        images = [parsed_frame(first), *map(parsed_frame, last or [first])]
+        for image in images:
+            tags_to_column(image)
+            image.info["id"] = _frame_id(0, image)
+        ends = from_ase(images, LabelMap(LABELS, len(images)))
+        yield ends[0], ends[1]
 
 
 def _is2re(folder: Path) -> Iterator[Structures]:
@@ -130,7 +149,14 @@ def _curve_names(rows: list[tuple[str, float]]) -> list[str]:
     return names
 
 
-def _card(part: str, title: str, description: str, properties: tuple[str, ...], verified: str, **more) -> Card:
+def _card(
+    part: str, title: str, description: str, properties: tuple[str, ...], verified: str, **more: Any
+) -> Card:
+    stated = {
+        "licence": "CC-BY-4.0",
+        "url": "https://opencatalystproject.org",
+        "level_of_theory": "RPBE, VASP",
+    }
     return Card(
         name=f"oc20:{part}",
         title=title,
@@ -139,8 +165,7 @@ def _card(part: str, title: str, description: str, properties: tuple[str, ...], 
         properties=records(*properties),
         folders=("oc20",),
         verified=verified,
-        **{"licence": "CC-BY-4.0", "url": "https://opencatalystproject.org", "level_of_theory": "RPBE, VASP"}
-        | more,
+        **{**stated, **more},
     )
 
 
@@ -148,8 +173,8 @@ _REPOSITORY = "https://github.com/FAIR-Chem/fairchem"
 _TAR_FILE = FileRecord(url=f"{_SITE}/{TAR}", md5="f8d0909c2623a393148435dede7d3a46", stated_at=_STATED)
 _LOCAL = "on 24 relaxations of 4,215 frames"
 _SLABS = (
-    "energy is the total energy of the calculation, forces are those before constraints are applied. fixed is 1 "
-    "for atoms held in place. tags tell slab, surface and adsorbate where a file has them, else NaN. "
+    "energy is the total energy of the calculation, forces are those before constraints are applied. fixed "
+    "is 1 for atoms held in place. tags tell slab, surface and adsorbate where a file has them, else NaN. "
 )
 
 parts: dict[str, Part] = {
@@ -158,9 +183,9 @@ parts: dict[str, Part] = {
             "s2ef",
             "OC20 S2EF",
             "Structure to energy and forces: frames of relaxations of adsorbates on surfaces. Ids are "
-            f"'<system>/<frame>'. {_SLABS}adsorption_energy is the label of the benchmark: total energy minus "
-            "that of slab and free adsorbate; only published files have it. The download is the training set "
-            "of 200,000 frames.",
+            f"'<system>/<frame>'. {_SLABS}adsorption_energy is the label of the benchmark: total energy "
+            "minus that of slab and free adsorbate; only published files have it. The download is the "
+            "training set of 200,000 frames.",
             ("energy", "forces", "fixed", "tags", "adsorption_energy"),
             f"whole relaxations: {_LOCAL}; published tar files and folders: on hand-made ones around real "
             "frames, never on a whole download",
@@ -174,8 +199,8 @@ parts: dict[str, Part] = {
         _card(
             "is2re",
             "OC20 IS2RE",
-            f"Initial structure to relaxed energy: first frames of relaxations. {_SLABS}relaxed_energy is the "
-            "total energy of the last frame, not referenced to slab and adsorbate.",
+            f"Initial structure to relaxed energy: first frames of relaxations. {_SLABS}relaxed_energy is "
+            "the total energy of the last frame, not referenced to slab and adsorbate.",
             ("energy", "forces", "fixed", "tags", "relaxed_energy"),
             f"{_LOCAL}, their last frames against the list of relaxed energies that lies beside them",
             files={TAR: _TAR_FILE},
@@ -188,8 +213,8 @@ parts: dict[str, Part] = {
         _card(
             "is2rs",
             "OC20 IS2RS",
-            f"Initial structure to relaxed structure: first frames of relaxations. {_SLABS}displacements is the "
-            "way of each atom to where it is in the last frame, the shortest among periodic images.",
+            f"Initial structure to relaxed structure: first frames of relaxations. {_SLABS}displacements is "
+            "the way of each atom to where it is in the last frame, the shortest among periodic images.",
             ("energy", "forces", "fixed", "tags", "displacements"),
             _LOCAL,
             files={TAR: _TAR_FILE},
@@ -202,10 +227,10 @@ parts: dict[str, Part] = {
         _card(
             "c3h8_cu",
             "Propane on copper",
-            "A relaxation of C3H8 on Cu(100) with a fast potential: a toy to try code on, in the form of OC20. "
-            "tags and fixed are given.",
+            "A relaxation of C3H8 on Cu(100) with a fast potential: a toy to try code on, in the form of "
+            "OC20. tags and fixed are given.",
             ("energy", "forces", "fixed", "tags"),
-            "on the 101 frames",
+            "on the file itself, 101 frames",
             licence="MIT",
             level_of_theory="EMT (effective-medium theory), not quantum chemistry",
             url=_REPOSITORY,
@@ -218,10 +243,10 @@ parts: dict[str, Part] = {
         _card(
             "oxides",
             "Oxides over volume",
-            "MO2 oxides in several structure types, each at about ten volumes with the shape of the cell and the "
-            "atoms relaxed: equations of state. Ids are '<formula>-<curve>/<k>', a curve to a group.",
+            "MO2 oxides in several structure types, each at about ten volumes with the shape of the cell "
+            "and the atoms relaxed: equations of state. Ids are '<formula>-<curve>/<k>', a curve to a group.",
             ("energy", "forces"),
-            "on the 295 rows",
+            "on the file itself, 295 rows",
             licence="MIT",
             level_of_theory="DFT, not stated in the file",
             url=_REPOSITORY,

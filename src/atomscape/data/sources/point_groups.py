@@ -1,8 +1,8 @@
 """Point groups: clouds of atoms made to have one symmetry each, to learn and to test symmetry on.
 
-Nothing is downloaded. Each cloud is a union of orbits: a point and its images under all elements of the group,
-general or on a symmetry element, each orbit of one element of the periodic table. Clouds whose symmetry came
-out higher than wanted are drawn again; the whole is turned at random.
+Nothing is downloaded. Each cloud is a union of orbits: a point and its images under all elements of the
+group, general or on a symmetry element, each orbit of one element of the periodic table. Clouds whose
+symmetry came out higher than wanted are drawn again; the whole is turned at random.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ NEAREST, RADII = 0.9, (1.0, 3.5)
 card = Card(
     name="point_groups",
     title="Point groups",
-    description=f"{EACH} clouds of {FEWEST} to {MOST} atoms for each of {len(SYMBOLS)} point groups: the 32 of "
-    "crystals, and fivefold, eightfold, staggered and icosahedral ones. point_group is the place in the list "
-    f"{', '.join(SYMBOLS)}. Not molecules: only the symmetry is meant; "
-    "clouds of groups of high order tend to have more atoms. Ids are '<group>-<k>'.",
+    description=f"{EACH} clouds of {FEWEST} to {MOST} atoms for each of {len(SYMBOLS)} point groups: the 32 "
+    "of crystals, and fivefold, eightfold, staggered and icosahedral ones. point_group is the place in the "
+    f"list {', '.join(SYMBOLS)}. Not molecules: only the symmetry is meant; clouds of groups of high order "
+    "tend to have more atoms. Ids are '<group>-<k>'.",
     licence="CC0-1.0",
     citation="Made by atomscape",
     level_of_theory="none: geometry",
@@ -53,7 +53,7 @@ def inputs(folder: Path) -> list[Path]:
 
 def read(folder: Path) -> Iterator[Structures]:
     """Clouds, group after group; the same on every machine up to rounding."""
-    for label, symbol in enumerate(SYMBOLS):
+    for label in range(len(SYMBOLS)):
         yield Structures.concatenate(made(label, k) for k in range(EACH))
 
 
@@ -72,9 +72,7 @@ def made(label: int, k: int) -> Structures:
     """Cloud ``k`` of a group. Each has a generator of its own, so that it does not depend on the others."""
     rng = np.random.default_rng([SEED, label, k])
     numbers, positions = cloud(SYMBOLS[label], rng)
-    return Structures.of(
-        positions, numbers, labels={"point_group": float(label)}, id=f"{SYMBOLS[label]}-{k}"
-    )
+    return Structures.of(positions, numbers, labels={"point_group": float(label)}, id=f"{SYMBOLS[label]}-{k}")
 
 
 def cloud(symbol: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

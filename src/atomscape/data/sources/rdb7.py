@@ -4,8 +4,8 @@ Layouts:
 
 - ``rdb7.npz`` with ``rdb7_smiles.txt.gz`` beside it (not needed for reading): packed arrays
   ``rxn n_atoms z pos_r pos_ts pos_p dE0``;
-- the archive of the data's repository, a zip file with ``data/rdb7/…/rxnNNNNNN/{r,ts,p}NNNNNN.xyz`` and a table
-  ``rxn,smiles,dE0``.
+- the archive of the data's repository, a zip file with ``data/rdb7/…/rxnNNNNNN/{r,ts,p}NNNNNN.xyz`` and a
+  table ``rxn,smiles,dE0``.
 
 All three geometries have the same atoms in the same order. Barriers are in kcal/mol in both.
 """
@@ -41,11 +41,11 @@ _URL = "https://github.com/heid-lab/reaction_database"
 card = Card(
     name="rdb7",
     title="RDB7 reactions",
-    description="Elementary reactions of molecules of up to seven C, N, O atoms. Ids are 'rxn<number>/reactant', "
-    "'/ts' and '/product', so that the three stay together; reaction_role is 0, 1, 2. barrier is that of the "
-    "forward reaction, with zero-point energies, and stands at all three: predict it from the reactant, from "
-    "the transition state, or from both ends. Total energies are not published with the geometries. Some "
-    "products are two molecules.",
+    description="Elementary reactions of molecules of up to seven C, N, O atoms. Ids are "
+    "'rxn<number>/reactant', '/ts' and '/product', so that the three stay together; reaction_role is 0, 1, "
+    "2. barrier is that of the forward reaction, with zero-point energies, and stands at all three: predict "
+    "it from the reactant, from the transition state, or from both ends. Total energies are not published "
+    "with the geometries. Some products are two molecules.",
     licence="CC-BY-4.0",
     citation="K. Spiekermann, L. Pattanaik, W. H. Green, Sci. Data 9, 417 (2022); C. A. Grambow, L. "
     "Pattanaik, W. H. Green, Sci. Data 7, 137 (2020)",
@@ -71,7 +71,8 @@ def read(folder: Path) -> Iterator[Structures]:
 
 
 def smiles(folder: Path) -> dict[int, str]:
-    """Number of each reaction → atom-mapped ``reactants>>products``, atom ``k`` of the geometries mapped to k.
+    """Number of each reaction → atom-mapped ``reactants>>products``, atom ``k`` of the geometries mapped to
+    k.
 
     Raises
     ------
@@ -144,7 +145,9 @@ def _read_packed(path: Path) -> Iterator[Structures]:
         d = {name: file[name] for name in file.files}
     ends = np.cumsum(d["n_atoms"], dtype=np.int64)[:-1]
     numbers = np.split(d["z"], ends)
-    positions = [np.stack(p) for p in zip(*(np.split(d[f"pos_{k}"], ends) for k in ROLES.values()), strict=True)]
+    positions = [
+        np.stack(p) for p in zip(*(np.split(d[f"pos_{k}"], ends) for k in ROLES.values()), strict=True)
+    ]
     for a in range(0, len(numbers), BATCH):
         here = slice(a, a + BATCH)
         yield from _batch(d["rxn"][here], numbers[here], positions[here], d["dE0"][here])

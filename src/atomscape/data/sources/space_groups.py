@@ -2,8 +2,8 @@
 
 Nothing is downloaded. A cell that the group allows is drawn (a random metric, averaged over the rotations of
 the group), and one to three points, each general or on a symmetry element, whose images under all operations
-of the group are atoms of one element. spglib must find the group wanted in the primitive cell, else the crystal
-is drawn again. Needs spglib.
+of the group are atoms of one element. spglib must find the group wanted in the primitive cell, else the
+crystal is drawn again. Needs spglib.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ PRECISION = 1e-4
 card = Card(
     name="space_groups",
     title="Space groups",
-    description=f"{EACH} crystals of at most {MOST} atoms in the primitive cell for each of the 230 space groups; "
-    "space_group is its number. Not materials: only the symmetry and a sensible shortest distance are meant. "
-    "Ids are '<number>-<k>'.",
+    description=f"{EACH} crystals of at most {MOST} atoms in the primitive cell for each of the 230 space "
+    "groups; space_group is its number. Not materials: only the symmetry and a sensible shortest distance "
+    "are meant. Ids are '<number>-<k>'.",
     licence="CC0-1.0",
     citation="Made by atomscape with spglib's database of operations: A. Togo, K. Shinohara, I. Tanaka, Sci. "
     "Technol. Adv. Mater.: Methods 4, 2384822 (2024)",

@@ -2,7 +2,8 @@
 
 Read from ``spglib_poscars.zip``, or the archive of spglib's repository: POSCAR files without elements, in
 folders by crystal system. The first number in ``cubic/POSCAR-195-2`` is the space group, also in
-``virtual_structure/POSCAR-10-221-18``: a crystal of group 221 whose symmetry was broken to its 18th subgroup, 10.
+``virtual_structure/POSCAR-10-221-18``: a crystal of group 221 whose symmetry was broken to its 18th subgroup,
+10.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ BATCH = 128
 card = Card(
     name="symmetry",
     title="Crystals of known space group",
-    description="Crystals of all crystal systems, collected for the tests of spglib, and larger cells in which "
-    "the symmetry of a simple structure was broken to a subgroup ('virtual_structure'). space_group is the "
-    "number in the name of the file. Where a file names no elements, kinds of atoms are numbered as H, He, Li "
-    "…: only which atoms are alike means anything, and densities do not. Files of layers and of more kinds "
-    "than there are elements are not read.",
+    description="Crystals of all crystal systems, collected for the tests of spglib, and larger cells in "
+    "which the symmetry of a simple structure was broken to a subgroup ('virtual_structure'). space_group "
+    "is the number in the name of the file. Where a file names no elements, kinds of atoms are numbered as "
+    "H, He, Li …: only which atoms are alike means anything, and densities do not. Files of layers and of "
+    "more kinds than there are elements are not read.",
     licence="BSD-3-Clause",
     citation="A. Togo, K. Shinohara, I. Tanaka, Sci. Technol. Adv. Mater.: Methods 4, 2384822 (2024)",
     level_of_theory="none: geometries of tests",
     url="https://github.com/spglib/spglib",
     properties=records("space_group"),
     files={ARCHIVE: FileRecord(url=f"https://github.com/spglib/spglib/archive/{COMMIT}.zip")},
-    verified="copy: spglib finds the named space group for all that are read; archive of the repository: on a "
-    "hand-made one with its folders. The publisher states no checksum.",
+    verified="copy: spglib finds the named space group for all that are read; archive of the repository: on "
+    "a hand-made one with its folders. The publisher states no checksum.",
 )
 splits = no_splits
 
@@ -58,7 +59,8 @@ def read(folder: Path) -> Iterator[Structures]:
 
 
 def read_poscar(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atomic numbers [atoms], positions (Å) [atoms, 3] and cell (Å) [3, 3] of a POSCAR with or without elements.
+    """Atomic numbers [atoms], positions (Å) [atoms, 3] and cell (Å) [3, 3] of a POSCAR with or without
+    elements.
 
     Elements are taken from the line above the counts, else from comments ``# Sn1`` behind the positions, else
     kind k is element k.
@@ -89,7 +91,7 @@ def read_poscar(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _commented(rows: list[str], kinds: np.ndarray) -> list[str]:
-    """Element of each kind from the comments; none where a comment is missing or two kinds have one element."""
+    """Element of each kind from the comments; none where one is missing or two kinds have one element."""
     found = [re.search(r"#\s*([A-Z][a-z]?)", row) for row in rows]
     names = {int(kind): m[1] for kind, m in zip(kinds, found, strict=True) if m and m[1] in atomic_numbers}
     complete = len(names) == len(set(kinds.tolist())) == len(set(names.values()))
