@@ -45,7 +45,7 @@ def peak(source: Path, target: Path) -> int:
 
 
 def test_memory_does_not_grow(tmp_path) -> None:
-    """1,500 and 15,000 structures: arrays of 43 MB, as many ASE structures more than 100, if all were held."""
+    """1,500 and 15,000 structures: arrays of 43 MB, as many ASE structures over 100, if all were held."""
     target = "out.parquet"
     small = peak(lines(tmp_path / "small.jsonl", 1500), tmp_path / "a" / target)
     large = peak(lines(tmp_path / "large.jsonl", 15_000), tmp_path / "b" / target)

@@ -1,4 +1,4 @@
-"""The format of the page "Read and write file formats" is found and used; the page names all that there are."""
+"""The format of the page "Read and write file formats" is found and used; the page names all there are."""
 
 from __future__ import annotations
 

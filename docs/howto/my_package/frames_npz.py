@@ -1,4 +1,4 @@
-"""Trajectories in NumPy archives: ``z`` [atoms], ``R`` and ``F`` [frames, atoms, 3], ``E`` [frames]; eV and Å."""
+"""Trajectories in NumPy archives: ``z`` [atoms], ``R``, ``F`` [frames, atoms, 3], ``E`` [frames]; eV, Å."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ class Card(_Record):
     best first: that is for downloading, and taken from the downloads before another is taken from
     ``$ATOMSCAPE_DATA``. Empty means one called as the dataset is.
     ``columns`` says, for a user's file, which columns became which labels and which were left aside.
-    ``embedded`` names the folder beside this file, for datasets that ship with the package; ``generated`` ones
-    are made by their reader from a fixed seed and have no files (their ``inputs`` are the code itself).
+    ``embedded`` names the folder beside this file, for datasets that ship with the package; ``generated``
+    ones are made by their reader from a fixed seed and have no files (their ``inputs`` are the code itself).
     Counts, elements and the sizes of the fixed splits are filled in when a store is written; on the card of a
     source ``n_structures`` is the published size, where it is known.
     """
