@@ -53,9 +53,9 @@ def faulty(piece):
         raise KeyError("no column 'x' in file 2")
     yield batch(piece, 3)
 
-def full(piece):
+def faulty_disk(piece):
     yield batch(piece, 3)
-    raise OSError(28, "No space left on device", "shard.arrow")
+    raise OSError(5, "Input/output error", "data.xyz")
 
 def killed(piece):
     yield batch(piece, 3)
@@ -124,9 +124,9 @@ def test_an_error_names_the_piece(tmp_path, readers, workers) -> None:
 
 
 def test_an_error_of_the_system_keeps_its_number(tmp_path, readers) -> None:
-    with pytest.raises(OSError, match=r"shard.arrow: No space left .*piece 0") as caught:
-        write_store_parallel(tmp_path / "s", range(2), readers.full, CARD, workers=1)
-    assert caught.value.errno == 28
+    with pytest.raises(OSError, match=r"data.xyz: Input.*piece 0") as caught:
+        write_store_parallel(tmp_path / "s", range(2), readers.faulty_disk, CARD, workers=1)
+    assert caught.value.errno == 5
 
 
 def test_a_killed_process_is_named_by_its_piece(tmp_path, readers) -> None:
