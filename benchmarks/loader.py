@@ -3,7 +3,7 @@
 CPU time per structure of the whole way in: a shuffled batch is read, neighbours are searched, edges are
 joined into one graph. Frames of LiPS (synthetic ones where it is not on this machine), molecules as in QM9,
 and crystals as in Alexandria. Peers read the same data as others keep them, with the neighbour list that goes
-with them. matsciml is not run here: what its notes say was measured elsewhere stands in the last column.
+with them. matsciml is not run here; what was measured elsewhere is said in its row.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from atomscape.data.store import Store, write_store
 from atomscape.learn.graphs import GraphSet
 
 QUESTION = "loader"
-ELSEWHERE = "matsciml, measured elsewhere: 80–139 CPU-ms per frame"
+ELSEWHERE = "its pipeline was measured elsewhere: 80–139 CPU-ms per LiPS frame"
 Search = Callable[[np.ndarray, np.ndarray, np.ndarray, float], tuple]
 
 
@@ -175,7 +175,7 @@ def _rows(case: str, s: Structures, cutoff: float, size: int, folder: Path, roun
         yield Row(QUESTION, case, taken[""], name, taken.get(name), error, note=note)
     if "LiPS" in case:
         reason = "is not run in this process" if find_spec("matsciml") else "is not installed"
-        yield Row(QUESTION, case, taken[""], "matsciml", None, reason, note=f"{note}; {ELSEWHERE}")
+        yield Row(QUESTION, case, taken[""], "matsciml", None, f"{reason}; {ELSEWHERE}", note=note)
 
 
 def _pipeline(
