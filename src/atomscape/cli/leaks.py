@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomscape.cli.reading import What
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -15,10 +17,6 @@ if TYPE_CHECKING:
 
     from atomscape.data.leaks import Contents, Leak
     from atomscape.data.store import Store
-
-What = Annotated[
-    str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")
-]
 
 
 def leaks(

@@ -18,6 +18,9 @@ class Sign(StrEnum):
     compression = "compression"
 
 
+What = Annotated[
+    str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")
+]
 Key = Annotated[
     list[str] | None, typer.Option("--key", metavar="LABEL=COLUMN", help="Which column holds a label.")
 ]

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomscape.cli.reading import What
+
 if TYPE_CHECKING:
     import numpy as np
 
     from atomscape.data.store import Store
 
-What = Annotated[
-    str, typer.Argument(help="A named dataset, a store, a file that ASE reads, a folder of CIFs.")
-]
 PARTS = "train=0.8,val=0.1,test=0.1"
 
 
