@@ -166,7 +166,7 @@ def test_like_charges_repel_and_masses_attract() -> None:
 def test_trajectories_are_labelled() -> None:
     s = n_body.trajectories(True, 4)
     assert (len(s), s.n_atoms) == (4, 20)
-    assert set(s.labels) == {"velocities", "displacements", "charges"}
+    assert set(s.labels) == {"velocities", "displacements", "charges", "energy", "forces"}
     assert torch.equal(s.labels["charges"] > 0, s.numbers == n_body.SODIUM)
     moved = s.labels["displacements"].norm(dim=1)
     straight = s.labels["velocities"].norm(dim=1) * n_body.AFTER * n_body.STEP

@@ -55,6 +55,8 @@ def few(store: Store, folder) -> Store:
         if store.properties[n].per == "atom":
             values = np.logical_and.reduceat(values, np.cumsum(store.counts) - store.counts)
         labelled |= values
+    if "energy" in known:  # what is learnt by default where it is there
+        labelled = np.isfinite(store.values("energy"))
     rows = [int(r) for r in small if labelled[r]]
     chosen = store[np.random.default_rng(0).permutation(rows)[:MOST]]
     for n in known:

@@ -12,6 +12,9 @@ from atomscape.data.space_group_settings import first_of_each, operations, setti
 SAME = 2e-3
 """Fractional coordinates this close are one node: files give five digits, on symmetry elements too."""
 
+KEYS = 2000
+"""Points are first sorted into boxes of this many along each axis: those of one box are the same point."""
+
 
 @dataclass(frozen=True, eq=False)
 class Net:
@@ -97,11 +100,10 @@ def _nearest(points: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     ValueError
         No node is at a point: an edge ends nowhere.
     """
-    best = np.empty(len(points), dtype=np.int64)
-    for a in range(0, len(points), 1024):
-        apart = points[a : a + 1024, None] - nodes[None]
-        distance = np.abs(apart - np.rint(apart)).max(-1)
-        best[a : a + 1024] = distance.argmin(1)
-        if distance.min(1).max() > 5 * SAME:
-            raise ValueError("an edge ends where no node is")
-    return best
+    keys = np.rint((points % 1.0) * KEYS).astype(np.int64)
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    apart = points[first][:, None] - nodes[None]
+    distance = np.abs(apart - np.rint(apart)).max(-1)
+    if distance.min(1).max() > 5 * SAME:
+        raise ValueError("an edge ends where no node is")
+    return distance.argmin(1)[inverse.reshape(-1)]

@@ -57,10 +57,10 @@ def _raspa(kind: str, what: str, counts: str) -> Part:
     return Part(card, partial(_zips, names), partial(_read, names, MEMBERS[kind]), __file__)
 
 
-KINDS = ("mofs", "zeolites", "ceramics", "minerals")
+FOLDERS = {"mofs": "mofs", "zeolites": "zeolites", "ceramics": "ceramics|minerals"}
 MEMBERS = {
     "cofs": r"(?:.*/)?(?P<id>[^/]+)\.cif",
-    **{kind: rf"(?:.*/)?{kind}/(?:cif/)?(?P<id>[^/]+)\.cif" for kind in KINDS},
+    **{k: rf"(?:.*/)?(?:{folders})/(?:cif/)?(?P<id>[^/]+)\.cif" for k, folders in FOLDERS.items()},
 }
 """Paths of the members of each part, in the copies and in the archives."""
 
@@ -93,7 +93,6 @@ parts: dict[str, Part] = {
     ),
     "zeolites": _raspa("zeolites", "Zeolites", "36 are read, 1 lacks coordinates"),
     "ceramics": _raspa(
-        "ceramics", "Model carbons and ceramics", "23 are read, 4 have atoms on top of one another"
+        "ceramics", "Model carbons, ceramics and quartz", "25 are read, 4 have atoms on top of one another"
     ),
-    "minerals": _raspa("minerals", "Framework minerals", "2 are read"),
 }

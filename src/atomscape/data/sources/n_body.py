@@ -17,18 +17,18 @@ import torch
 
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, records
-from atomscape.data.particles import advance, pair_strengths
+from atomscape.data.particles import advance, energy, forces, pair_strengths
 from atomscape.data.source import Part
 from atomscape.shapes import Tensor
 
-PARTICLES, SYSTEMS, SEED = 5, 2000, 20240229
+PARTICLES, SYSTEMS, SEED = 5, 1000, 20240229
 BEFORE, AFTER, STEP = 3000, 1000, 0.001
 SOFTENING, SPREAD, SPEED = 0.1, 1.0, 0.5
 CHUNK = 250
 """Systems advanced together: they stay in the cache."""
 
 SODIUM, CHLORINE, NEON = 11, 17, 10
-PARTS = {"train": 1000, "val": 500, "test": 500}
+PARTS = {"train": 600, "val": 200, "test": 200}
 
 
 def _card(part: str, title: str, what: str, labels: tuple[str, ...]) -> Card:
@@ -36,17 +36,18 @@ def _card(part: str, title: str, what: str, labels: tuple[str, ...]) -> Card:
         name=f"n_body:{part}",
         title=title,
         description=f"{PARTICLES} {what} of unit mass. displacements says where each is 1,000 steps of "
-        "0.001 later, velocities how it moves now. Reduced units stand in the places of Å and fs, and "
-        "elements only tell kinds of particles. The forces have a softening of 0.1.",
+        "0.001 later, velocities how it moves now, energy (potential only) and forces what drives it. "
+        "Reduced units stand in the places of Å, fs and eV, and elements only tell kinds of particles. The "
+        "forces have a softening of 0.1.",
         licence="CC0-1.0",
         citation="Made by atomscape. Protocol: T. Kipf et al., Neural Relational Inference, "
         "arXiv:1802.04687; V. G. Satorras, E. Hoogeboom, M. Welling, E(n) Equivariant Graph Neural "
         "Networks, arXiv:2102.09844",
         level_of_theory="classical mechanics",
-        properties=records("velocities", "displacements", *labels),
+        properties=records("velocities", "displacements", "energy", "forces", *labels),
         generated=True,
-        verified="energies are kept to 1e-3 of the kinetic energy, momenta to rounding; time reversed, the "
-        "particles return",
+        verified="on 40 systems: over 2,000 steps the total energy, of order one, changes by less than "
+        "5e-3, and momenta not at all; time reversed, the particles return",
     )
 
 
@@ -75,7 +76,12 @@ def trajectories(charged: bool, systems: int = SYSTEMS, seed: int = SEED) -> Str
         observed.append(now)
         later.append(advance(*now, state[2], SOFTENING, STEP, AFTER)[0])
     r, v = (torch.cat(x) for x in zip(*observed, strict=True))
-    labels = {"velocities": v.reshape(-1, 3), "displacements": (torch.cat(later) - r).reshape(-1, 3)}
+    labels = {
+        "velocities": v.reshape(-1, 3),
+        "displacements": (torch.cat(later) - r).reshape(-1, 3),
+        "energy": energy(r, torch.zeros_like(v), strengths, SOFTENING),
+        "forces": forces(r, strengths, SOFTENING).reshape(-1, 3),
+    }
     numbers = torch.full((systems * PARTICLES,), NEON)
     if charges is not None:
         labels["charges"] = charges.reshape(-1)

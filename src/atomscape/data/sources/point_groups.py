@@ -25,7 +25,7 @@ SYMBOLS = (
 """The groups, in the order of the label."""
 
 KINDS = (1, 6, 7, 8, 9, 16)
-EACH, SEED = 50, 20240229
+EACH, SEED = 30, 20240229
 FEWEST, MOST = 5, 64
 NEAREST, RADII = 0.9, (1.0, 3.5)
 """Å: no two atoms are closer, and distances of atoms from the centre."""

@@ -18,7 +18,7 @@ from atomscape.data.card import Card, records
 from atomscape.data.space_group_settings import ask_spglib, first_settings, found_group, operations, orbit
 
 KINDS = (8, 9, 11, 12, 13, 14, 16, 17, 19, 20, 22, 26, 29, 30, 38, 50, 56)
-GROUPS, EACH, SEED = 230, 4, 20240229
+GROUPS, EACH, SEED = 230, 3, 20240229
 MOST = 96
 """Atoms of the primitive cell at most."""
 
@@ -136,7 +136,7 @@ def _scaled(
     cell: np.ndarray, fractions: np.ndarray, numbers: np.ndarray, nearest: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The crystal enlarged or shrunk so that its shortest distance is ``nearest`` Å."""
-    steps = np.stack(np.meshgrid(*[np.arange(-2.0, 3.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    steps = np.stack(np.meshgrid(*[np.arange(-1.0, 2.0)] * 3, indexing="ij"), -1).reshape(-1, 3)
     apart = fractions[:, None] - fractions[None]
     apart -= np.rint(apart)
     squared = ((apart[..., None, :] + steps) @ cell) ** 2
