@@ -15,7 +15,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "dev,bench,molecules,label,tensorboard"
+EXTRAS = "dev,bench,molecules,formats,label,tensorboard"
 # Chosen by hand: torch, with which speed is measured; triton, which CUDA builds of that torch require;
 # soupsieve, whose 4.1 wants Python 3.11.5.
 CHOSEN = {"torch": "2.13.0", "triton": "3.7.1", "soupsieve": "2.8"}
