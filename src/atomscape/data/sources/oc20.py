@@ -39,7 +39,7 @@ from atomscape.data.source import Part, first_layout
 TAR = "s2ef_train_200K.tar"
 TOY, OXIDES = "toy_c3h8_relax.extxyz.gz", "oxides.db"
 BATCH = 256
-_STATED = "https://fair-chem.github.io/catalysts/datasets/oc20.html"
+_STATED = "https://facebookresearch.github.io/fairchem/oc20"
 _SITE = "https://dl.fbaipublicfiles.com/opencatalystproject/data"
 
 LABELS = (column("energy"), column("forces"), column("fixed"), column("tags", "surface_tags"))
@@ -203,7 +203,6 @@ parts: dict[str, Part] = {
             "the total energy of the last frame, not referenced to slab and adsorbate.",
             ("energy", "forces", "fixed", "tags", "relaxed_energy"),
             f"{_LOCAL}, their last frames against the list of relaxed energies that lies beside them",
-            files={TAR: _TAR_FILE},
         ),
         _relaxations,
         _is2re,
@@ -217,7 +216,6 @@ parts: dict[str, Part] = {
             "the way of each atom to where it is in the last frame, the shortest among periodic images.",
             ("energy", "forces", "fixed", "tags", "displacements"),
             _LOCAL,
-            files={TAR: _TAR_FILE},
         ),
         _relaxations,
         _is2rs,
