@@ -125,6 +125,14 @@ def test_no_labels_and_no_ids(tmp_path, name) -> None:
     np.testing.assert_allclose(again.values("positions"), written.values("positions"), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", WRITTEN)
+def test_ids_may_repeat(tmp_path, name) -> None:
+    batch = replace(structures(3), ids=("same", "same", "other"))
+    written = write_store(tmp_path / "store", [batch], Card(name="repeats"))
+    convert_any(written.folder, tmp_path / name)
+    assert load(tmp_path / name).ids == ["same", "same", "other"]
+
+
 def test_a_label_known_nowhere_stays_a_label(tmp_path) -> None:
     batch = structures(2).with_labels(gap=torch.full((2,), torch.nan, dtype=torch.float64))
     written = write_store(tmp_path / "store", [batch], Card(name="unknown"))
@@ -224,10 +232,12 @@ def test_pieces_are_the_file(store, tmp_path, monkeypatch) -> None:
         assert rows == list(store.ids)
 
 
-@pytest.mark.parametrize("suffix", ["parquet", "h5"])
+@pytest.mark.parametrize("suffix", ["extxyz", "h5"])
 def test_many_processes_write_the_same_store(store, tmp_path, suffix, monkeypatch) -> None:
     monkeypatch.setattr("atomscape.data.convert.BATCH", 2)
+    monkeypatch.setattr("atomscape.data.formats.extended_xyz.RANGE", 2000)
     convert_any(store.folder, tmp_path / f"in.{suffix}")
+    assert suffix == "h5" or len(read_by("extended_xyz").pieces(tmp_path / "in.extxyz")) > 1
     one = convert_any(tmp_path / f"in.{suffix}", tmp_path / "one")
     two = convert_any(tmp_path / f"in.{suffix}", tmp_path / "two", jobs=2)
     assert (one.structures, one.atoms) == (two.structures, two.atoms)

@@ -15,16 +15,18 @@ from atomscape.data.described import Described
 GEOMETRY = ("numbers", "positions", "cell", "pbc")
 
 
-def row_of(row: dict[str, Any]) -> dict[str, Any]:
+def row_of(row: dict[str, Any], number: int) -> dict[str, Any]:
     """A row in the names of ASE's databases; times and users are left out: the same data, the same file.
 
-    Unknown values are NaN. The stress is ASE's: six numbers, tension positive.
+    ``number`` makes what ASE calls the unique id; ids of ours may repeat. Unknown values are NaN. The stress
+    is ASE's: six numbers, tension positive.
     """
     labels = {k: v for k, v in row.items() if k not in (*GEOMETRY, "id")}
     results = {theirs: labels.pop(ours) for ours, theirs in RESULTS.items() if ours in labels}
     if "stress" in results:
         results["stress"] = to_voigt(results["stress"])
-    made = {k: row[k] for k in GEOMETRY} | {"unique_id": row["id"], "ctime": 0.0, "mtime": 0.0, "user": ""}
+    made = {k: row[k] for k in GEOMETRY} | {"unique_id": f"{number:032x}"}
+    made |= {"ctime": 0.0, "mtime": 0.0, "user": ""}
     calculator = {"calculator": "unknown", "calculator_parameters": {}} if results else {}
     data = {"id": row["id"], **_plain(labels)}
     return {**made, **calculator, **_plain(results), "data": data}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import ase.io
-from ase.io.formats import UnknownFileTypeError, filetype, ioformats, open_with_compression
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from atomscape.atoms.ase import to_ase
 from atomscape.atoms.structures import Structures
@@ -43,8 +43,7 @@ def convert(store: Store, target: str | Path, overwrite: bool = False) -> Path:
 def export(batches: Iterable[Structures], card: Card, target: Path, overwrite: bool = False) -> None:
     """Write structures with their labels to a file, or to a folder; batches are streamed.
 
-    It appears under its name when it is complete. Of the formats that ASE writes, extended XYZ (eight
-    decimals) is streamed.
+    It appears under its name when it is complete. Files that only ASE writes are not streamed.
     """
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} exists and is not overwritten; give overwrite=True or another place")
@@ -84,7 +83,7 @@ def _format_of(target: Path) -> str:
     """ASE's name of the format that a file name means."""
     name = target.name.removesuffix(".gz")
     try:
-        found = "extxyz" if name.endswith(".xyz") else filetype(name, read=False)
+        found = filetype(name, read=False)
     except UnknownFileTypeError:
         found = ""
     if found not in ioformats:
@@ -98,14 +97,9 @@ def _format_of(target: Path) -> str:
 
 
 def _write(batches: Iterable[Structures], path: Path, format_: str) -> None:
-    if format_ == "extxyz":
-        with open_with_compression(str(path), "w") as file:
-            for batch in batches:
-                ase.io.write(file, to_ase(batch), format="extxyz")
-    else:
-        images = [atoms for batch in batches for atoms in to_ase(batch)]
-        if ioformats[format_].single and len(images) > 1:
-            raise ValueError(
-                f"a file of format {format_!r} holds one structure, there are {len(images)}; use .extxyz"
-            )
-        ase.io.write(str(path), images[0] if len(images) == 1 else images, format=format_)
+    images = [atoms for batch in batches for atoms in to_ase(batch)]
+    if ioformats[format_].single and len(images) > 1:
+        raise ValueError(
+            f"a file of format {format_!r} holds one structure, there are {len(images)}; use .extxyz"
+        )
+    ase.io.write(str(path), images[0] if len(images) == 1 else images, format=format_)

@@ -64,7 +64,7 @@ def write(path: Path, batches: Iterable[Structures], card: Card) -> None:
             properties = properties or properties_in(card, batch)
             for row in rows_of(batch, properties, count):
                 count += 1
-                made = row_of(row)
+                made = row_of(row, count)
                 database.write(AtomsRow({"id": count, **made}), data=made["data"])
     if count:
         cast(Any, connect(path)).metadata = {KEY: description(properties, card)}

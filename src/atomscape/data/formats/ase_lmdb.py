@@ -60,7 +60,7 @@ def write(path: Path, batches: Iterable[Structures], card: Card) -> None:
             properties = properties or properties_in(card, batch)
             for row in rows_of(batch, properties, count):
                 count += 1
-                put(str(count).encode(), _packed(row_of(row)))
+                put(str(count).encode(), _packed(row_of(row, count)))
         put(b"nextid", _packed(count + 1))
         put(b"metadata", _packed({KEY: description(properties, card)}))
 
