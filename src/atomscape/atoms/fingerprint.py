@@ -6,11 +6,12 @@ neighbours j closer than R, weights w of elements and smooth radial functions g,
 
     A[a, n] = Σ_j w_a(Z_j) g_n(r_ij)        P[a, n, l] = Σ_m (Σ_j w_a(Z_j) g_n(r_ij) Y_lm(r_ij))² / (2l + 1)²
 
-and over the atoms of the structure the means of A and w(Z_i) A and the root means of A² and, where angles are
-asked for, of P and w(Z_i) P. (A is the degree 0 of the power spectrum, kept linear.) What differs by
-distances of δ Å differs in its fingerprint by about δ, as ``distance`` measures it. Different structures can
-share a fingerprint only if they have the same neighbourhoods up to R and the same composition, which
-``reduced_formulas`` tells.
+and over the atoms of the structure the means of A and w(Z_i) A, quantiles of A and, where angles are asked
+for, the root means of P and w(Z_i) P, all divided by 1 + the largest of them; and the mean distance of the
+first, second, … neighbour in Å (average minimum distances: D. Widdowson, M. Mosca, A. Pulido, A. Cooper,
+V. Kurlin, MATCH Commun. Math. Comput. Chem. 87, 529 (2022)). What differs by distances of δ Å differs in its
+fingerprint by about δ. Different structures can share a fingerprint only if they have the same neighbourhoods
+up to R and the same composition, which ``reduced_formulas`` tells.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
@@ -34,7 +37,11 @@ RADIAL, ANGULAR = 8, 4
 DEGREES = 4
 """Largest l of P."""
 
-SAME = 0.002
+NEIGHBOURS = 16
+QUANTILES = 8
+"""Without them, moves of single atoms in a large cell would average out."""
+
+SAME = 0.005
 """Distance of fingerprints (about Å) below which two structures count as the same."""
 
 _EDGES = 200_000
@@ -75,9 +82,8 @@ def reduced_formulas(structures: Structures) -> list[bytes]:
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Distance of fingerprints [pairs, features], in units of about one Å of the distances of atoms."""
-    scale = 1.0 + np.maximum(np.abs(a), np.abs(b)).max(axis=-1)
-    return np.abs(a - b).max(axis=-1) / scale
+    """Largest difference of fingerprints [pairs, features], in units of about one Å of distances of atoms."""
+    return np.abs(a - b).max(axis=-1)
 
 
 def matches(
@@ -97,11 +103,8 @@ def matches(
     found = [np.zeros((0, 2), np.int64)]
     if len(keys) == 0:
         return found[0]
-    size = 1.0 + np.abs(fingerprints).max(axis=1)
-    # Two fingerprints closer than the tolerance are closer than 2·tolerance along any one feature scaled by
-    # the size: sort along the most varied one and compare neighbours in that order.
-    scaled = fingerprints / size[:, None]
-    along = scaled[:, int(np.argmax(scaled.std(axis=0)))]
+    # Sorted along the most varied feature, what is closer than the tolerance stands near by.
+    along = fingerprints[:, int(np.argmax(fingerprints.std(axis=0)))]
     order = np.lexsort((along, keys))
     k, x = keys[order], along[order]
     alive, step = np.arange(len(order)), 0
@@ -109,7 +112,7 @@ def matches(
         step += 1
         alive = alive[alive + step < len(order)]
         later = alive + step
-        alive = alive[(k[later] == k[alive]) & (x[later] - x[alive] < 2 * tolerance)]
+        alive = alive[(k[later] == k[alive]) & (x[later] - x[alive] < tolerance)]
         for some in np.array_split(alive, 1 + len(alive) // 100_000):
             i, j = order[some], order[some + step]
             near = distance(fingerprints[i], fingerprints[j]) < tolerance
@@ -119,9 +122,6 @@ def matches(
 
 def first_of_kind(n: int, pairs: Int[np.ndarray, "pairs 2"]) -> Int[np.ndarray, " structures"]:
     """For each of ``n`` structures the smallest number of those it is the same as, directly or in a chain."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     _, component = connected_components(links, directed=False)
     first = np.full(component.max(initial=-1) + 1, n)
@@ -139,7 +139,7 @@ def _expected_edges(s: Structures, cutoff: float) -> np.ndarray:
 
 
 def _features(angles: bool) -> int:
-    return 2 * RADIAL * 3 + (2 * 2 * ANGULAR * DEGREES if angles else 0)
+    return NEIGHBOURS + 2 * RADIAL * (2 + QUANTILES) + (2 * 2 * ANGULAR * DEGREES if angles else 0)
 
 
 def _weights(numbers: Tensor) -> Tensor:
@@ -152,7 +152,8 @@ def _radial(r: Tensor, n: int, cutoff: float) -> Tensor:
     """Gaussians from 0.5 Å to the cutoff that go to zero there with two derivatives."""
     centres = torch.linspace(0.5, cutoff - 0.5, n, dtype=r.dtype)
     width = float(centres[1] - centres[0])
-    cut = (1 - (r / cutoff) ** 2).clamp_min(0) ** 3
+    # Shells hold about r² neighbours; without the weight the far ones would drown the bonds.
+    cut = (1 - (r / cutoff) ** 2).clamp_min(0) ** 3 / (1 + (r / 1.5) ** 2)
     return cut[:, None] * torch.exp(-0.5 * ((r[:, None] - centres) / width) ** 2)
 
 
@@ -161,29 +162,54 @@ def _fingerprints(s: Structures, angles: bool, cutoff: float) -> Tensor:
     vectors = g.vectors.detach().double()
     r = vectors.norm(dim=1)
     kept = r > 1e-3
-    vectors, r, centre = vectors[kept], r[kept], g.centre[kept]
-    w = _weights(s.numbers)
-    w_j = w[g.neighbour[kept]]
-
-    def summed(values: Tensor) -> Tensor:
-        zero = torch.zeros(s.n_atoms, *values.shape[1:], dtype=torch.float64)
-        return zero.index_add(0, centre, values)
-
-    a = summed((w_j[:, :, None] * _radial(r, RADIAL, cutoff)[:, None, :]).flatten(1))
-    linear, squares = [a, w[:, 1:] * a], [a**2]
+    vectors, r, w = vectors[kept], r[kept], _weights(s.numbers)
+    first = torch.cat([kept.new_zeros(1, dtype=torch.int64), kept.long().cumsum(0)])[g.row_offsets]
+    w_j = w[g.neighbour[kept]].numpy()
+    sums = [
+        csr_array((w_j[:, k], np.arange(len(w_j)), first.numpy()), shape=(s.n_atoms, len(w_j)))
+        for k in (0, 1)
+    ]
+    radial = _radial(r, RADIAL, cutoff).numpy()
+    a = torch.from_numpy(np.concatenate([m @ radial for m in sums], axis=1))
+    parts = [_mean(s, torch.cat([a, w[:, 1:] * a], dim=1)), _quantiles(s, a)]
     if angles:
-        y = spherical_harmonics(vectors, DEGREES) / torch.tensor(
-            [(2 * l + 1) ** 0.5 for l in range(DEGREES + 1) for _ in range(2 * l + 1)]
-        )
-        radial = (w_j[:, :, None] * _radial(r, ANGULAR, cutoff)[:, None, :]).flatten(1)
-        lm = torch.stack([summed(radial * y[:, k : k + 1]) for k in range(1, (DEGREES + 1) ** 2)])
-        p = [lm[l**2 - 1 : (l + 1) ** 2 - 1].square().sum(0) / (2 * l + 1) for l in range(1, DEGREES + 1)]
+        y = spherical_harmonics(vectors, DEGREES)[:, 1:]
+        y = (
+            y / torch.tensor([(2 * l + 1) ** 0.5 for l in range(1, DEGREES + 1) for _ in range(2 * l + 1)])
+        ).numpy()
+        radial = _radial(r, ANGULAR, cutoff).numpy()
+        lm = [np.stack([m @ (radial[:, n : n + 1] * y) for m in sums]) for n in range(ANGULAR)]
+        squares = torch.from_numpy(np.stack(lm)).square().reshape(2 * ANGULAR, s.n_atoms, -1)
+        p = [squares[..., l**2 - 1 : (l + 1) ** 2 - 1].sum(2).T / (2 * l + 1) for l in range(1, DEGREES + 1)]
         p = torch.cat(p, dim=1)
-        squares += [p, w[:, 1:] * p]
+        parts.append(_mean(s, torch.cat([p, w[:, 1:] * p], dim=1)).sqrt())
+    block = torch.cat(parts, dim=1)
+    block = block / (1 + block.abs().max(dim=1, keepdim=True).values)
+    return torch.cat([block, _mean(s, _nearest(r, g.centre[kept], first, s.n_atoms, cutoff))], dim=1)
 
-    def mean(values: list[Tensor]) -> Tensor:
-        joined = torch.cat(values, dim=1)
-        zero = torch.zeros(len(s), joined.shape[1], dtype=torch.float64)
-        return zero.index_add(0, s.structure, joined) / s.counts[:, None]
 
-    return torch.cat([mean(linear), mean(squares).sqrt()], dim=1)
+def _nearest(r: Tensor, centre: Tensor, first: Tensor, n_atoms: int, cutoff: float) -> Tensor:
+    """Distances of the first ``NEIGHBOURS`` neighbours of each atom, the cutoff where there are fewer."""
+    order = np.lexsort((r.numpy(), centre.numpy()))
+    owner = centre.numpy()[order]
+    rank = np.arange(len(order)) - first.numpy()[owner]
+    near = rank < NEIGHBOURS
+    found = np.full((n_atoms, NEIGHBOURS), cutoff)
+    found[owner[near], rank[near]] = r.numpy()[order[near]]
+    return torch.from_numpy(found)
+
+
+def _mean(s: Structures, values: Tensor) -> Tensor:
+    """Mean over the atoms of each structure."""
+    zero = torch.zeros(len(s), values.shape[1], dtype=values.dtype)
+    return zero.index_add(0, s.structure, values) / s.counts[:, None]
+
+
+def _quantiles(s: Structures, values: Tensor) -> Tensor:
+    """Values at the fractions (2k + 1)/16 of the sorted atoms of each structure; the same in a supercell."""
+    part = np.arange(1, 2 * QUANTILES, 2) / (2 * QUANTILES)
+    counts = s.counts.numpy()
+    place = s.offsets.numpy()[:-1, None] + np.ceil(counts[:, None] * part).astype(np.int64) - 1
+    owner = s.structure.numpy()
+    columns = [v[np.lexsort((v, owner))][place] for v in values.T.numpy()]
+    return torch.from_numpy(np.concatenate(columns, axis=1))
