@@ -32,7 +32,9 @@ _RENAMED = {"free_energy": "gibbs_free_energy"}
 """Labels under another key, because ASE means something else by theirs."""
 
 
-def from_ase(images: Atoms | Iterable[Atoms], labels: LabelMap | None = None) -> Structures:
+def from_ase(
+    images: Atoms | Iterable[Atoms], labels: LabelMap | None = None, *, checked: bool = True
+) -> Structures:
     """Batch ASE structures, with their labels in float64.
 
     Rows of the cell along non-periodic directions are dropped, and so is the stress of structures that are
@@ -46,6 +48,8 @@ def from_ase(images: Atoms | Iterable[Atoms], labels: LabelMap | None = None) ->
     labels
         Which columns are which labels, from ``label_map``, which also says what was found. Without it the
         conventions decide; print ``label_map(images)`` to see how.
+    checked
+        Whether ill-formed structures are refused; only who looks for them asks otherwise.
 
     Raises
     ------
@@ -77,7 +81,8 @@ def from_ase(images: Atoms | Iterable[Atoms], labels: LabelMap | None = None) ->
         ids if any(ids) else (),
         frozenset(free),
     )
-    check(structures)
+    if checked:
+        check(structures)
     return structures
 
 

@@ -1,4 +1,4 @@
-"""What is in a batch of structures: counts, elements, labels with units and ranges, and what looks wrong."""
+"""What is in a batch of structures: counts, elements, labels with units and ranges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 
-from atomscape.atoms.findings import Finding, all_findings
 from atomscape.atoms.properties import Property, free_property, property_named
 from atomscape.atoms.structures import Structures
 from atomscape.units import convert
@@ -60,7 +59,6 @@ class Description:
     volume_per_atom: Range | None
     density: Range | None
     labels: tuple[LabelSummary, ...]
-    findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
         """Plain text, one fact per line."""
@@ -77,19 +75,16 @@ class Description:
             lines.append(
                 f"{p.name} [{p.unit or 'no unit'}] per {p.per}: {label.range or 'nothing known'}{missing}"
             )
-        lines += [f"suspicious: {finding}" for finding in self.findings]
         return "\n".join(lines)
 
 
 def describe(structures: Structures, properties: Mapping[str, Property] | None = None) -> Description:
-    """Summarise a batch and look for what is suspicious in it.
-
-    Ill-formed structures are reported among the findings, not raised.
+    """Summarise a batch; what is wrong in it ``atomscape.data.audit`` finds.
 
     Parameters
     ----------
     structures
-        The batch; a whole dataset may be given, at some 0.1 ms per structure.
+        The batch; a whole dataset may be given.
     properties
         Property of each label, for units; without it the vocabulary, else a label has no unit.
     """
@@ -110,7 +105,6 @@ def describe(structures: Structures, properties: Mapping[str, Property] | None =
         Range.of(per_atom),
         Range.of(mass / np.where(volume > 0, volume, np.nan) * grams_per_cm3),
         tuple(_summary(known[name], values.detach().double().numpy()) for name, values in s.labels.items()),
-        tuple(all_findings(s, known)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atomscape.cli import bridge, leaks, split, stores
+from atomscape.cli.audit import audit
 from atomscape.cli.reading import Key, SkipUnreadable, Stress, Trust, Unit, reading
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from atomscape.data.store import Store
 
 app = typer.Typer(help="List, describe, download and convert datasets.", no_args_is_help=True)
+app.command("audit")(audit)
 app.command("append")(stores.append)
 app.command("merge")(stores.merge)
 app.command("verify")(stores.verify)

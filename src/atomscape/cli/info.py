@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from atomscape.atoms.describe import Description
+    from atomscape.data.check import Finding
 
 MOST = 100_000
 
@@ -32,6 +34,8 @@ def info(
 
     from atomscape.atoms.describe import describe
     from atomscape.cli.output import console, escaped
+    from atomscape.data.audit import audit
+    from atomscape.data.examined import Examined
     from atomscape.data.load import load
 
     screen = console()
@@ -40,7 +44,9 @@ def info(
     if len(store) > MOST:
         rows = np.sort(np.random.default_rng(0).choice(len(store), MOST, replace=False))
         screen.print(f"Described by {MOST:,} structures of {len(store):,}, drawn at random.\n")
-    show(describe(store[rows], store.properties), screen)
+    described = store[rows]
+    show(describe(described, store.properties), screen)
+    show_findings(audit(Examined.of(described, store.properties), quick=True).findings, screen)
     if store.card.columns:
         screen.print("\n[bold]Columns[/]")
         for line in store.card.columns:
@@ -49,7 +55,7 @@ def info(
 
 def show(found: Description, screen: Console) -> None:
     """Print a description."""
-    from atomscape.cli.output import escaped, table
+    from atomscape.cli.output import table
 
     facts = table("", "")
     facts.add_row("structures", f"{found.structures:,}")
@@ -64,9 +70,15 @@ def show(found: Description, screen: Console) -> None:
     screen.print()
     screen.print(labels(found) if found.labels else "no labels")
     screen.print()
-    for finding in found.findings:
+
+
+def show_findings(findings: Sequence[Finding], screen: Console) -> None:
+    """Print what the quick checks of the audit found."""
+    from atomscape.cli.output import escaped
+
+    for finding in findings:
         screen.print(f"[yellow]suspicious[/]  {escaped(str(finding))}", soft_wrap=True)
-    if not found.findings:
+    if not findings:
         screen.print("nothing suspicious")
 
 
