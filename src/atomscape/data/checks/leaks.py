@@ -19,6 +19,7 @@ quick = False
 SERIOUS = 0.02
 """Share of the later part."""
 ORDER = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
+GUISE = "in another cell, order or frame"
 PROPOSALS = {
     "id": "give each structure a name of its own, or leave these out of {a}",
     "structure": "leave them out of {a}",
@@ -45,10 +46,8 @@ def run(data: Examined) -> Iterator[Finding]:
         for leak in between(_contents(data, a, in_a, alike), _contents(data, b, in_b, alike)):
             other = sorted(set(leak.rows) - written_alike)
             if leak.kind == "structure" and other:
-                text = f"{len(other)} of {leak.of} structures of {b} stand in {a} too, in another cell, order or frame"
-                yield Finding(
-                    "warning", text, rows_of(other), f"leave out of {a!r} what is the same as these"
-                )
+                text = f"{len(other)} of {leak.of} structures of {b} stand in {a} too, {GUISE}"
+                yield Finding("warning", text, rows_of(other), f"leave out of {a!r} what equals these")
 
 
 def _contents(data: Examined, part: str, rows: np.ndarray, kinds: np.ndarray) -> Contents:

@@ -36,9 +36,7 @@ def run(data: Examined) -> Iterator[Finding]:
         f"{len(repeats)} of {len(data)} structures repeat an earlier one",
         rows_of(repeats),
         "keep the first of each",
-        Correction("left out: repeats of earlier structures", None, rows_of(certain))
-        if len(certain)
-        else None,
+        Correction("left out: repeats", None, rows_of(certain)) if len(certain) else None,
     )
     if other.any():
         gap = np.abs(energy[repeats] - energy[first[repeats]])[other].max()
