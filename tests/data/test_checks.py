@@ -280,6 +280,21 @@ def test_two_levels_of_theory() -> None:
     assert "two heaps" in found.evidence
 
 
+@pytest.mark.parametrize("phases", [1, 2])
+def test_two_heaps_of_one_phase_are_serious_and_of_two_are_not(rng, phases) -> None:
+    crystals = []
+    for k in range(60):
+        a = 3.6 if phases == 1 or k % 2 else 4.6
+        cell = np.diag([a + 0.02 * rng.normal()] * 3)
+        positions = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]) @ cell
+        positions += 0.03 * rng.normal(size=(4, 3))
+        energy = 4 * (-3.5 + 0.5 * (k % 2)) + 0.01 * rng.normal()
+        crystals.append(Structures.of(positions, [29] * 4, cell, True, {"energy": energy}))
+    found = only(Structures.concatenate(crystals), "levels")
+    assert "two heaps" in found.evidence
+    assert found.severity == ("serious" if phases == 1 else "warning")
+
+
 def test_formation_energies_of_another_method() -> None:
     batch = molecules()
     formation = batch.labels["energy"] / batch.counts + 4.0

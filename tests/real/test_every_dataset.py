@@ -21,6 +21,13 @@ SMALL = ("encoder={kind: schnet, channels: 8, layers: 1, cutoff: 3.5}", "trainin
 MOST = 40
 """Structures of a dataset that are trained on; all of them are converted."""
 
+TRUE_FINDINGS = {
+    "n_body:charged": {"distances"},  # particles are no atoms: they meet
+    "n_body:gravity": {"distances"},
+    "nets": {"cells", "distances"},  # edges of a net have length 1
+    "symmetry": {"distances"},  # made to have a symmetry, not to be crystals
+}
+
 
 def names() -> list[str]:
     """Datasets that are here; listed before anything is read, so that each is a test of its own."""
@@ -41,7 +48,8 @@ def test_from_files_to_a_step_of_training(name, tmp_path) -> None:
     assert labels, "a dataset without any label cannot be learnt from"
     part = few(store, tmp_path / "few")
     found = audit(part)
-    assert not found.serious, [str(f) for f in found.findings if f.severity == "serious"]
+    serious = {f.check: str(f) for f in found.findings if f.severity == "serious"}
+    assert {*serious} <= TRUE_FINDINGS.get(name, set()), serious
     run = tmp_path / "run"
     results = train(config_for(str(part.folder), SMALL), run, console=Console(file=io.StringIO()))
     assert results is not None

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from atomscape.atoms.fingerprint import distance, fingerprints
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.data.check import Finding, by_share, rows_of
 from atomscape.data.examined import Examined, numpy_label
 from atomscape.data.repeated import STATE
@@ -27,6 +29,10 @@ SMALLEST = 0.03
 LARGE = 0.3  # eV/atom between heaps
 HOT = 2.0
 """Ratio of typical forces that explains two heaps."""
+NEAREST = 100
+"""Structures of each heap that are compared by their geometry."""
+FARTHER = 2.0
+"""Ratio of the distance to the other heap to that within the heap which explains two heaps."""
 CORRECTION = 1.0  # eV/atom
 ALSO = 0.1  # eV/atom by which energy and formation energy may disagree
 
@@ -63,7 +69,8 @@ def _look(data: Examined, name: str, per_atom: np.ndarray) -> Iterator[Finding]:
         yield Finding(by_share(rows[far], len(rows), 0.02), text, rows_of(rows[far]), proposal)
     if len(rows) >= ROWS_PER_ELEMENT * len(elements):
         for finding in _heaps(name, rest[~far], rows[~far], of):
-            yield replace(finding, severity="warning") if _hot(data, finding.rows, rows) else finding
+            other = _hot(data, finding.rows, rows) or _other_phases(data, finding.rows, rows)
+            yield replace(finding, severity="warning") if other else finding
 
 
 def _states(data: Examined, rows: np.ndarray) -> np.ndarray:
@@ -113,6 +120,21 @@ def _hot(data: Examined, heap: tuple[int, ...], rows: np.ndarray) -> bool:
         float(np.nanmedian(np.linalg.norm(numpy_label(data[r], "forces"), axis=1))) for r in (one, others)
     ]
     return max(sizes) > HOT * min(sizes)
+
+
+def _other_phases(data: Examined, heap: tuple[int, ...], rows: np.ndarray) -> bool:
+    """Whether a heap is of other geometries than the rest, as a liquid among crystals, which explains it.
+
+    Where methods are mixed, structures of one heap are as near to some of the other as to some of their own.
+    """
+    one, others = data.sample(NEAREST, np.array(heap)), data.sample(NEAREST, np.setdiff1d(rows, heap))
+    formulas = [set(reduced_formulas(data[r])) for r in (one, others)]
+    if len(one) < 2 or formulas[0] != formulas[1] or len(formulas[0]) > 1:
+        return False
+    a, b = (fingerprints(data[r], angles=False).numpy() for r in (one, others))
+    own, across = distance(a[:, None], a[None]), distance(a[:, None], b[None])
+    np.fill_diagonal(own, np.inf)
+    return bool(np.median(across.min(1)) > FARTHER * np.median(own.min(1)))
 
 
 def _corrected(data: Examined, name: str) -> Iterator[Finding]:
