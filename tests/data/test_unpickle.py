@@ -7,6 +7,7 @@ import copyreg
 import io
 import os
 import pickle
+import zlib
 from datetime import datetime
 from enum import Enum
 
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 from atomscape.data.boxes import Foreign, UnsafePickle
+from atomscape.data.pickle_limits import inflated
 from atomscape.data.unpickle import unpickled, untorched
 
 VALUES = {
@@ -250,3 +252,50 @@ def test_random_bytes_never_run() -> None:
         except UnsafePickle:
             refused += 1
     assert refused > 50
+
+
+def _list_of_lists(depth: int) -> list:
+    made: list = [0.0] * 10
+    for _ in range(depth):
+        made = [made] * 10
+    return made
+
+
+def _array_of(member: object) -> np.ndarray:
+    made = np.empty(2, dtype=object)
+    made[0] = member
+    return made
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\x80\x02K\x01r" + (2**30).to_bytes(4, "little") + b".", "place 1,073,741,824"),
+        (b"K\x01p1073741824\n.", "place 1,073,741,824"),
+        (pickle.dumps(_list_of_lists(9)), "would become 10,000,000,000"),
+        (pickle.dumps({"x": _array_of(_list_of_lists(9))}), "would become"),
+        (b"\x80\x02" + b"]" * 200_000 + b"a" * 199_999 + b".", "cannot be read"),
+    ],
+    ids=["far", "far in text", "lists of lists", "within an array", "deep"],
+)
+def test_pickles_that_would_fill_the_memory_are_refused(content, why) -> None:
+    with pytest.raises(UnsafePickle, match=why):
+        unpickled(content)
+
+
+def test_what_is_shared_and_small_is_read() -> None:
+    shared = _list_of_lists(3)
+    assert unpickled(pickle.dumps([shared, shared])) == [shared, shared]
+    itself: list = [1]
+    itself.append(itself)
+    assert unpickled(pickle.dumps(itself))[1][0] == 1
+
+
+def test_rows_that_unpack_to_too_much_are_refused(monkeypatch) -> None:
+    packed = zlib.compress(bytes(100_000))
+    assert inflated(packed) == bytes(100_000)
+    monkeypatch.setattr("atomscape.data.pickle_limits.LARGEST_ROW", 99_999)
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        inflated(packed)
+    with pytest.raises(ValueError, match="damaged"):
+        inflated(b"xyz")

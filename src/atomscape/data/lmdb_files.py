@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,10 @@ def is_lmdb(path: Path) -> bool:
         return opened.read(20)[16:] == MAGIC
 
 
+_META = struct.Struct("=16x 4s 20x I 92x Q Q")
+"""Of a page at the beginning: the magic bytes, the bytes of a page, the last page, the transaction."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """A transaction that reads; nothing is written beside the file, no lock either.
@@ -34,9 +39,15 @@ def opened(path: Path) -> Iterator[Any]:
     ------
     ImportError
         The package ``lmdb`` is not installed.
+    ValueError
+        The file is cut off or damaged.
     """
     lmdb = _library(path)
-    environment = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
+    _refuse_cut_off(path / "data.mdb" if path.is_dir() else path)
+    try:
+        environment = lmdb.open(str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False)
+    except lmdb.Error as error:
+        raise ValueError(f"{path} cannot be opened as an LMDB ({error})") from error
     try:
         with environment.begin() as transaction:
             yield transaction
@@ -73,6 +84,23 @@ def written(path: Path) -> Iterator[Callable[[bytes, bytes], None]]:
         environment.sync(True)
     finally:
         environment.close()
+
+
+def _refuse_cut_off(file: Path) -> None:
+    """Refuse a file shorter than it says: to read beyond the end of a mapped file kills the process.
+
+    Two pages at the beginning say, in turns, where the last page is (``MDB_meta`` in LMDB's ``mdb.c``).
+    """
+    with file.open("rb") as opened:
+        head = opened.read(_META.size)
+        page = _META.unpack(head)[1] if len(head) == _META.size else 0
+        opened.seek(page)
+        second = opened.read(_META.size)
+    metas = [_META.unpack(m) for m in (head, second) if len(m) == _META.size]
+    size = file.stat().st_size
+    needed = max((page * (last + 1) for magic, _, last, _ in metas if magic == MAGIC), default=size + 1)
+    if len(metas) < 2 or size < needed:
+        raise ValueError(f"{file} is cut off: an LMDB of {size:,} bytes that should have more; get it anew")
 
 
 def _library(path: Path) -> Any:

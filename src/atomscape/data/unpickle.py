@@ -31,8 +31,10 @@ from atomscape.data.boxes import (
     finished,
     refuse,
 )
+from atomscape.data.pickle_limits import refuse_far_places, refuse_unfolding
 
 _Bytes = io.BytesIO | io.BufferedReader
+_Storages = Callable[[Any, str, Any], StorageBox]
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """First pickle of a file that torch saved before it used zip archives."""
@@ -46,7 +48,7 @@ def unpickled(data: bytes) -> Any:
     UnsafePickle
         The pickle names something that is not built here, or is broken.
     """
-    return finished(_load(_Machine(io.BytesIO(data))))
+    return _finished(_load(io.BytesIO(data)))
 
 
 def untorched(path: Path) -> Any:
@@ -59,7 +61,7 @@ def untorched(path: Path) -> Any:
     """
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
-            return finished(_legacy(file))
+            return _finished(_legacy(file))
     with zipfile.ZipFile(path) as archive:
         name = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
         if name is None:
@@ -71,13 +73,13 @@ def untorched(path: Path) -> Any:
                 known[key] = StorageBox(dtype, count, archive.read(f"{folder}data/{key}"))
             return known[key]
 
-        return finished(_load(_Machine(io.BytesIO(archive.read(name)), storage)))
+        return _finished(_load(io.BytesIO(archive.read(name)), storage))
 
 
 class _Machine(pickle.Unpickler):
     """The pickle machine with a closed list of names; every call it makes is to something of ours."""
 
-    def __init__(self, file: _Bytes, storage: Callable[[Any, str, Any], StorageBox] | None = None):
+    def __init__(self, file: _Bytes, storage: _Storages | None = None):
         super().__init__(file)
         self.storage = storage
 
@@ -103,13 +105,23 @@ class _Machine(pickle.Unpickler):
         return self.storage(pid[1], str(pid[2]), pid[4])
 
 
-def _load(machine: _Machine) -> Any:
+def _load(file: _Bytes, storage: _Storages | None = None) -> Any:
     try:
-        return machine.load()
+        refuse_far_places(file)
+        return _Machine(file, storage).load()
     except UnsafePickle:
         raise
     except Exception as error:  # broken pickles raise anything
         raise UnsafePickle(f"the pickle cannot be read ({type(error).__name__}: {error})") from error
+
+
+def _finished(value: Any) -> Any:
+    made = finished(value)
+    try:
+        refuse_unfolding(made)
+    except RecursionError as error:
+        raise UnsafePickle("the pickle cannot be read (its lists are nested too deeply)") from error
+    return made
 
 
 def _legacy(file: _Bytes) -> Any:
@@ -119,12 +131,12 @@ def _legacy(file: _Bytes) -> Any:
     def storage(dtype: Any, key: str, count: Any) -> StorageBox:
         return found.setdefault(key, StorageBox(dtype, count, b""))
 
-    if _load(_Machine(file)) != LEGACY_MAGIC:
+    if _load(file) != LEGACY_MAGIC:
         raise UnsafePickle("torch.save did not write this")
     for _ in ("version of the protocol", "system"):
-        _load(_Machine(file))
-    value = _load(_Machine(file, storage))
-    for key in cast(list, _load(_Machine(file))):
+        _load(file)
+    value = _load(file, storage)
+    for key in cast(list, _load(file)):
         box, head = found.get(str(key)), file.read(8)
         if box is None or len(head) < 8:
             raise UnsafePickle("a file of torch is cut off, or names a storage that it does not use")

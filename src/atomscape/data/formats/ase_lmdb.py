@@ -21,6 +21,7 @@ from atomscape.data.card import Card
 from atomscape.data.described import KEY, described, description, properties_in, rows_of
 from atomscape.data.format import Piece
 from atomscape.data.lmdb_files import is_lmdb, numbered_keys, opened, written
+from atomscape.data.pickle_limits import inflated
 from atomscape.data.reading import Reading
 
 title = "ASE database in LMDB (fairchem)"
@@ -70,4 +71,4 @@ def _packed(value: Any) -> bytes:
 
 
 def _unpacked(content: Any) -> Any:
-    return None if content is None else decode(zlib.decompress(bytes(content)).decode())
+    return None if content is None else decode(inflated(bytes(content)).decode())

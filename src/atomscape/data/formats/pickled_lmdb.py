@@ -5,7 +5,6 @@ Keys are whole numbers as text; ``length`` and other words are skipped. A row ma
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ase import Atoms
 from atomscape.data.foreign_rows import atoms_of
 from atomscape.data.format import Piece, need_trust
 from atomscape.data.lmdb_files import is_lmdb, numbered_keys, opened
+from atomscape.data.pickle_limits import inflated
 from atomscape.data.reading import Reading
 from atomscape.data.unpickle import unpickled
 
@@ -51,5 +51,5 @@ def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     with opened(piece.path) as transaction:
         for key in numbered_keys(transaction)[piece.start : piece.stop]:
             content = bytes(transaction.get(str(key).encode()))
-            value = unpickled(zlib.decompress(content) if content[:1] == b"x" else content)
+            value = unpickled(inflated(content) if content[:1] == b"x" else content)
             yield atoms_of(value, str(key))
