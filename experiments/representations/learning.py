@@ -1,8 +1,8 @@
 """What can be learned on a representation: kernel ridge regression and nearest neighbours.
 
-The kernel is exp(−|x − x'|₂/w) or exp(−|x − x'|²₂/2w²) on features scaled to unit deviation, or the same after
-scaling rows to unit length; which, its width and the ridge are chosen by errors on the val part. Energies are
-learned as the residual of a linear regression on the counts of the elements, which every model gets.
+The kernel is exp(−|x − x'|/w) or exp(−|x − x'|²/2w²) on features divided by one common deviation; which, its
+width and the ridge are chosen by errors on the val part. Energies are learned as the residual of a linear
+regression on the counts of the elements, which every model gets.
 """
 
 from __future__ import annotations

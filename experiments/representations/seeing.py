@@ -67,13 +67,12 @@ def told_apart(representation: Representation) -> dict[str, dict[str, float]]:
     }
 
 
-def shared(out) -> float:
+def shared(out: np.ndarray) -> float:
     """Share of structures whose representation another one has too."""
-    if isinstance(out, np.ndarray):
+    if out.dtype.kind == "U":
         _, counts = np.unique(out, return_counts=True)
         return float(counts[counts > 1].sum() / len(out))
-    x = np.asarray(out)
-    x = x[np.isfinite(x).all(1)]
+    x = out[np.isfinite(x).all(1)]
     scale = np.abs(x).max() or 1.0
     _, counts = np.unique(np.round(x / scale, 7), axis=0, return_counts=True)
     return float(counts[counts > 1].sum() / max(len(x), 1))
@@ -82,12 +81,16 @@ def shared(out) -> float:
 def freedoms_seen(representation: Representation, structures: Structures) -> float:
     """Independent changes of the features as atoms move, per inner degree of freedom (3n − 6), at most one.
 
-    The rank of the derivative by the positions; one means that a small change of the shape always shows.
+    The rank of the derivative by the positions; one means that a small change of the shape always shows. Atoms
+    are rattled first: where a mirror plane is, what ignores reflection cannot change to first order.
     """
     if representation.claims.form == "text":
         return 0.0
     shares, h = [], 1e-4
-    for s in structures:
+    rattle = torch.Generator().manual_seed(0)
+    for at_rest in structures:
+        noise = torch.randn(at_rest.positions.shape, generator=rattle, dtype=torch.float64)
+        s = replace(at_rest, positions=at_rest.positions + 0.05 * noise)
         columns = []
         for a in range(s.n_atoms):
             for c in range(3):
@@ -99,7 +102,7 @@ def freedoms_seen(representation: Representation, structures: Structures) -> flo
                 columns.append((there - here)[0] / (2 * h))
         J = torch.nan_to_num(torch.stack(columns))
         singular = torch.linalg.svdvals(J)
-        rank = int((singular > 1e-6 * singular.max().clamp_min(1e-9)).sum())
+        rank = int((singular > 1e-8 * singular.max().clamp_min(1e-9)).sum())
         shares.append(min(rank / max(3 * s.n_atoms - 6, 1), 1.0))
     return float(np.mean(shares))
 
