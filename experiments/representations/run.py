@@ -46,7 +46,7 @@ def main() -> None:
     """Run everything."""
     torch.set_num_threads(1)
     config = yaml.safe_load((HERE / "config.yaml").read_text(encoding="utf-8"))
-    wall, cpu = time.time(), time.process_time()
+    source, wall, cpu = commit(), time.time(), time.process_time()
     problems = [problem(p, config) for p in config["problems"]]
     asked = {name: given for p in config["problems"] for name, given in p["representations"].items()}
     stores = {name: some(load(name), config) for name in config["universality"]}
@@ -65,7 +65,7 @@ def main() -> None:
         "fingerprints": {name: load(name).fingerprint for name in config["universality"]},
         "versions": {"atomscape": __version__, "python": platform.python_version()}
         | {p: version(p) for p in PACKAGES},
-        "commit": commit(),
+        "commit": source,
         "machine": f"{platform.machine()} {platform.system()}",
         "config": config,
     }
@@ -114,11 +114,8 @@ def problem(given: dict, config: dict) -> dict:
     molecules = not bool(structures.pbc.any())
     bonds = bonds_of(structures) if molecules else None
     sample = structures[parts["test"][: config["sample"]]]
-    out = {
-        "dataset": given["dataset"],
-        "targets": given["targets"],
-        "counts": {p: len(i) for p, i in parts.items()},
-    }
+    counts = {p: len(i) for p, i in parts.items()}
+    out = {"dataset": given["dataset"], "targets": given["targets"], "counts": counts}
     naive = baseline + (y - baseline)[parts["train"]].mean(0)
     out["mean"] = _rows(*errors(naive[parts["test"]], y[parts["test"]]), given["targets"])
     out["representations"] = {}
@@ -180,11 +177,7 @@ def learned(x, y, baseline, parts, targets: list[str], config: dict) -> list[dic
     x = scaled(x, train)
     residual = y - baseline
     unit = median_distance(x[train], rng)
-    d, d_val, d_test = (
-        distances(x[train], x[train]),
-        distances(x[val], x[train]),
-        distances(x[test], x[train]),
-    )
+    d, d_val, d_test = (distances(x[part], x[train]) for part in (train, val, test))
     few = rng.permutation(len(train))[: config["search"]]
     best = choose(d[np.ix_(few, few)], d_val[:, few], residual[train[few]], residual[val], unit)
     out = []

@@ -81,8 +81,8 @@ def shared(out: np.ndarray) -> float:
 def freedoms_seen(representation: Representation, structures: Structures) -> float:
     """Independent changes of the features as atoms move, per inner degree of freedom (3n − 6), at most one.
 
-    The rank of the derivative by the positions; one means that a small change of the shape always shows. Atoms
-    are rattled first: where a mirror plane is, what ignores reflection cannot change to first order.
+    The rank of the derivative by the positions; one means that a small change of the shape always shows. Atoms are
+    rattled first: where a mirror plane is, what ignores reflection cannot change to first order.
     """
     if representation.claims.form == "text":
         return 0.0

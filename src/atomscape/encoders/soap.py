@@ -1,8 +1,8 @@
-"""SOAP (Bartók, Kondor, Csányi 2013) as an encoder: a fixed neighbour density on learned channels of elements.
+"""SOAP (Bartók, Kondor, Csányi 2013) as an encoder: a fixed neighbour density, learned channels of elements.
 
 The baseline that learns nothing about space: only how elements mix into channels. Its vectors and tensors are
-the coefficients of the density, its scalars their power spectrum (``nn.soap``) of unit mean square, and, so that
-nothing is lost by that, the channels of the atom itself.
+the coefficients of the density, its scalars their power spectrum (``nn.soap``) of unit mean square and the
+channels of the atom itself.
 """
 
 from __future__ import annotations

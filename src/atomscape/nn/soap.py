@@ -7,9 +7,9 @@ elements, which is expanded in radial functions and real spherical harmonics (eq
 
     p_l[kn, k'n'] = π √(8/(2l+1)) Σ_m c_knlm c_k'n'lm
 
-Radial functions are orthonormalised Gaussian orbitals g_nl(r) = r^l Σ_n' β_nn'l exp(−α_n'l r²), as in L. Himanen
-et al., Comput. Phys. Commun. 247, 106949 (2020), eq. 15 to 17: the overlap of two Gaussians is a Gaussian, so
-that with the solid harmonics S_lm(r) = r^l Y_lm the coefficients are exact, and nothing is singular at r = 0::
+Radial functions are orthonormalised Gaussian orbitals g_nl(r) = r^l Σ_n' β_nn'l exp(−α_n'l r²), as in
+L. Himanen et al., Comput. Phys. Commun. 247, 106949 (2020): the overlap of two Gaussians is a Gaussian, so
+that with the solid harmonics S_lm(r) = r^l Y_lm the coefficients are exact; nothing is singular at r = 0::
 
     c_knlm = Σ_j w_k(Z_j) f(|r_j|) S_lm(r_j) Σ_n' β_nn'l (π/(a+α))^{3/2} (a/(a+α))^l exp(−aα r_j²/(a+α)),
     a = 1/2σ²,  α = α_n'l

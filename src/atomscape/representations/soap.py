@@ -1,8 +1,8 @@
 """SOAP power spectrum (``nn.soap``), pooled over the atoms of each structure.
 
 With ``elements`` each has a channel of its own. Without, the channels are smooth functions of the periodic
-table, the same for all elements, as M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018) compress them:
-a constant and the leading principal components of the elements' descriptors.
+table, the same for all elements, after M. J. Willatt, F. Musil, M. Ceriotti, PCCP 20, 29661 (2018): here a
+constant and the leading principal components of the elements' descriptors.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Soap:
 
 
 def compressed(channels: int) -> Float[Tensor, "elements channels"]:
-    """One, and the leading principal components of the descriptors of the periodic table, at most 1 in size."""
+    """One, and the leading principal components of the elements' descriptors, scaled to at most 1."""
     d = element_descriptors()[1:]
     u, s, _ = torch.linalg.svd(d, full_matrices=False)
     components = (u * s)[:, : channels - 1]
@@ -94,7 +94,7 @@ def _refuse_unknown(
         a = int(missing[0])
         raise ValueError(
             f"structure {name_of(structures, int(structures.structure[a]))} has an atom with Z="
-            f"{int(numbers[a])}; the channels are of {', '.join(elements)}. Name its element too, or none at all"
+            f"{int(numbers[a])}; the channels are of {', '.join(elements)}. Name all, or none"
         )
 
 

@@ -27,7 +27,7 @@ from atomscape.shapes import Tensor
 from atomscape.testing import cases
 
 EXACT = 1e-8
-"""Largest relative difference where a claim holds; eigenvalues and orthonormalised orbitals cost some digits."""
+"""Largest relative difference where a claim holds; eigenvalues and orthonormal orbitals cost digits."""
 
 
 SEEN = 1e-6
