@@ -72,7 +72,7 @@ def shared(out: np.ndarray) -> float:
     if out.dtype.kind == "U":
         _, counts = np.unique(out, return_counts=True)
         return float(counts[counts > 1].sum() / len(out))
-    x = out[np.isfinite(x).all(1)]
+    x = out[np.isfinite(out).all(1)]
     scale = np.abs(x).max() or 1.0
     _, counts = np.unique(np.round(x / scale, 7), axis=0, return_counts=True)
     return float(counts[counts > 1].sum() / max(len(x), 1))
@@ -81,8 +81,8 @@ def shared(out: np.ndarray) -> float:
 def freedoms_seen(representation: Representation, structures: Structures) -> float:
     """Independent changes of the features as atoms move, per inner degree of freedom (3n − 6), at most one.
 
-    The rank of the derivative by the positions; one means that a small change of the shape always shows. Atoms are
-    rattled first: where a mirror plane is, what ignores reflection cannot change to first order.
+    The rank of the derivative by the positions; one means that a small change of the shape always shows.
+    Atoms are rattled first: in a mirror plane, what ignores reflection cannot change to first order.
     """
     if representation.claims.form == "text":
         return 0.0

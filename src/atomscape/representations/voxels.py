@@ -3,8 +3,8 @@
 Channels are the elements named, or, without any, one with every atom weighted by its atomic number. Molecules
 lie with their centroid in the middle of a cubic box of edge ``box``; what sticks out is refused. Crystals
 have the grid along their lattice vectors, and their density is summed in reciprocal space, so that it is
-periodic; waves that the grid cannot carry are left out. The nine numbers of the cell (zero for molecules) follow the
-image, as they say where its points are. The frame shows in it, as in any image.
+periodic; waves that the grid cannot carry are left out. The nine numbers of the cell (zero for molecules)
+follow the image, as they say where its points are. The frame shows in it, as in any image.
 """
 
 from __future__ import annotations

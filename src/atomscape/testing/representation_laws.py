@@ -162,7 +162,7 @@ def pairs_that_differ_in(sight: str) -> dict[str, tuple[Structures, Structures]]
         },
         "bonding": lambda: {
             "molecules": (ethanol, dimethyl_ether()),
-            "crystals": (_renumbered(cases.fcc(), {29: 14}), cases.diamond()),
+            "crystals": (_renumbered(cases.bcc(), {26: 14}), cases.diamond()),
         },
         "geometry": lambda: {
             "molecules": (ethanol, _hydroxyl_turned(ethanol)),
