@@ -121,14 +121,15 @@ def bonds_of(structures: Structures) -> np.ndarray:
 
 def bonding_read(x: np.ndarray, bonds: np.ndarray, train: np.ndarray, test: np.ndarray) -> float:
     """R² of a linear readout of ``bonds_of`` from features, mean over its columns, on the test part."""
-    from sklearn.linear_model import Ridge
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.linear_model import RidgeCV
 
     known = np.isfinite(bonds).all(1)
     train, test = train[known[train]], test[known[test]]
-    scale = StandardScaler().fit(x[train])
-    model = Ridge(alpha=10.0).fit(scale.transform(x[train]), bonds[train])
-    residual = bonds[test] - model.predict(scale.transform(x[test]))
+    deviation = x[train].std(0)
+    alive = deviation > 1e-4 * deviation.max()
+    scaled = (x[:, alive] - x[train][:, alive].mean(0)) / deviation[alive]
+    model = RidgeCV(alphas=(1.0, 10.0, 100.0, 1e3, 1e4), cv=5).fit(scaled[train], bonds[train])
+    residual = bonds[test] - model.predict(scaled[test])
     total = bonds[test] - bonds[test].mean(0)
     return float(np.mean(1 - (residual**2).sum(0) / (total**2).sum(0)))
 

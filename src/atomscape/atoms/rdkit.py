@@ -1,6 +1,6 @@
 """Molecules as RDKit has them, with bonds perceived from the distances; RDKit is optional.
 
-Bond orders follow from connectivity, valences and the total charge (label ``charge``; zero where it is not
+Bond orders follow from connectivity, valences and the total charge (label ``total_charge``; zero where it is not
 known): Y. Kim, W. Y. Kim, Bull. Korean Chem. Soc. 36, 1769 (2015), which RDKit implements.
 """
 
@@ -59,5 +59,5 @@ def _perceived(one: Structures):
 
 
 def _charge(one: Structures) -> int:
-    known = one.labels.get("charge")
+    known = one.labels.get("total_charge")
     return 0 if known is None or not bool(known.isfinite().all()) else round(float(known[0]))
