@@ -82,7 +82,8 @@ def test_composition_of_water():
 def test_coordination_numbers(case, neighbours):
     """Bonds of perfect crystals, through their periodic images.
 
-    Radii of metals are long: in iron the second shell, and in MgO the metal atoms among themselves, touch too.
+    Radii of metals are long: in iron the second shell, and in MgO the metal atoms among themselves, touch as
+    well.
     """
     graph = find("representations", "graph").bond_graph(cases.everything[case]())
     assert set(torch.bincount(graph.centre).tolist()) == neighbours

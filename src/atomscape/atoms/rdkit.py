@@ -1,6 +1,6 @@
 """Molecules as RDKit has them, with bonds perceived from the distances; RDKit is optional.
 
-Bond orders follow from connectivity, valences and the total charge (label ``total_charge``; zero where it is not
+Bond orders follow from connectivity, valences and the charge (label ``total_charge``; zero where it is not
 known): Y. Kim, W. Y. Kim, Bull. Korean Chem. Soc. 36, 1769 (2015), which RDKit implements.
 """
 
@@ -25,18 +25,15 @@ def to_rdkit(structures: Structures) -> list:
         RDKit is not installed.
     """
     try:
-        from rdkit import RDLogger
+        from rdkit import rdBase
     except ImportError as error:
         raise ImportError("bonds are perceived by RDKit: pip install 'atomscape[molecules]'") from error
     periodic = structures.pbc.any(1).nonzero().squeeze(1)
     if len(periodic):
         which = name_of(structures, int(periodic[0]))
         raise ValueError(f"RDKit knows molecules; structure {which} is periodic")
-    RDLogger.DisableLog("rdApp.*")  # what fails is told by None
-    try:
+    with rdBase.BlockLogs():  # what fails is told by None
         return [_perceived(s) for s in structures]
-    finally:
-        RDLogger.EnableLog("rdApp.*")
 
 
 def _perceived(one: Structures):

@@ -33,7 +33,7 @@ SIGHTS = ("composition", "bonding", "geometry", "chirality")
 KINDS = ("molecules", "crystals", "partly periodic")
 """Kinds of structures, by the number of their periodic directions: none, three, one or two."""
 
-Out = TypeVar("Out", bound=Tensor | np.ndarray)
+Out = TypeVar("Out", bound=Tensor | np.ndarray, covariant=True)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ Two atoms are bonded where they are closer than 1.25 times the sum of their cova
 Dalton Trans. 2008, 2832; ``nn/elements.csv``); periodic images count, so that a crystal has the coordination
 numbers it really has. In metals and salts metal atoms of the next shell may touch as well. ``bond_graph`` is
 the list of bonds; features count, per atom, elements, elements with their coordination number, and bonds by
-the elements at their ends. A kind of node or bond falls into one of ``bins`` slots by a fixed hash, so that no
-list of elements is needed; few kinds share a slot.
+the elements at their ends. A kind of node or bond falls into one of ``bins`` slots by a fixed hash, so that
+no list of elements is needed; few kinds share a slot.
 """
 
 from __future__ import annotations
