@@ -1,4 +1,4 @@
-"""Every named dataset of which a copy lies under ATOMSCAPE_DATA, from its files to a step of training."""
+"""Every named dataset of which a copy is at hand: converted, audited, and trained on for a step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from atomscape.data.audit import audit
 from atomscape.data.get import catalogue
 from atomscape.data.load import load
 from atomscape.data.store import Store, write_store
@@ -40,6 +41,8 @@ def test_from_files_to_a_step_of_training(name, tmp_path) -> None:
     labels = [n for n in store.properties if np.isfinite(store.values(n)).any()]
     assert labels, "a dataset without any label cannot be learnt from"
     part = few(store, tmp_path / "few")
+    found = audit(part)
+    assert not found.serious, [str(f) for f in found.findings if f.severity == "serious"]
     run = tmp_path / "run"
     results = train(config_for(str(part.folder), SMALL), run, console=Console(file=io.StringIO()))
     assert results is not None
