@@ -54,10 +54,14 @@ def represent(
 
     representation, store = built(name, set_ or []), load(data)
     rows = chosen(data, limit, seed)
-    values, ids = _all(representation, store, rows)
-    WRITE[out.suffix](out, values, ids)
-    what = "one text each" if values.ndim == 1 else f"{values.shape[1]:,} features each"
-    screen.print(f"{out}: {len(values):,} structures, {what}, {out.stat().st_size:,} bytes")
+    partial = out.with_name(out.name + ".partial")
+    try:
+        n, width = WRITE[out.suffix](partial, _in_chunks(representation, store, rows))
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    what = f"{width:,} features each" if width else "one text each"
+    screen.print(f"{out}: {n:,} structures, {what}, {out.stat().st_size:,} bytes")
 
 
 def built(name: str, settings: list[str]) -> Representation:
@@ -122,16 +126,6 @@ def _plain(value: object) -> str:
     return "all" if value == () else str(value)
 
 
-def _all(
-    representation: Representation, store: Store, rows: np.ndarray | None
-) -> tuple[np.ndarray, list[str]]:
-    """Values of all chosen structures, and their ids."""
-    import numpy as np
-
-    parts, ids = zip(*_in_chunks(representation, store, rows), strict=True)
-    return np.concatenate(parts), [i for some in ids for i in some]
-
-
 def _in_chunks(
     representation: Representation, store: Store, rows: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, list[str]]]:
@@ -146,23 +140,41 @@ def _in_chunks(
         yield values, list(structures.ids) or [str(i) for i in chosen.tolist()]
 
 
-def _npz(path: Path, values: np.ndarray, ids: list[str]) -> None:
+def _npz(path: Path, chunks: Iterator[tuple[np.ndarray, list[str]]]) -> tuple[int, int]:
+    """Everything at once; returns the number of structures and of features, 0 for texts."""
     import numpy as np
 
+    parts, ids = zip(*chunks, strict=True)
+    values = np.concatenate(parts)
     name = "text" if values.ndim == 1 else "features"
-    np.savez_compressed(path, allow_pickle=False, **{name: values, "ids": np.array(ids, dtype=str)})
+    names = np.array([i for some in ids for i in some], dtype=str)
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, ids=names, **{name: values})
+    return len(values), 0 if values.ndim == 1 else values.shape[1]
 
 
-def _parquet(path: Path, values: np.ndarray, ids: list[str]) -> None:
+def _parquet(path: Path, chunks: Iterator[tuple[np.ndarray, list[str]]]) -> tuple[int, int]:
+    """Chunk by chunk, so that memory does not grow; returns as ``_npz``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if values.ndim == 1:
-        column = {"text": pa.array(values.tolist(), pa.string())}
-    else:
-        width = values.shape[1]
-        column = {"features": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), width)}
-    pq.write_table(pa.table({"id": ids, **column}), path, compression="zstd")
+    writer, n, width = None, 0, 0
+    try:
+        for values, ids in chunks:
+            if values.ndim == 1:
+                column = {"text": pa.array(values.tolist(), pa.string())}
+            else:
+                width = values.shape[1]
+                flat = pa.array(values.reshape(-1), pa.float32())
+                column = {"features": pa.FixedSizeListArray.from_arrays(flat, width)}
+            table = pa.table({"id": pa.array(ids, pa.string()), **column})
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+            n += len(values)
+    finally:
+        if writer is not None:
+            writer.close()
+    return n, width
 
 
 WRITE = {".npz": _npz, ".parquet": _parquet}
