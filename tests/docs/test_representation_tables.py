@@ -32,6 +32,8 @@ def test_the_run_that_is_kept(representation_tables):
     assert f"{crystals['mean']['formation_energy']['mae']:.3f}" in made["learned"]
     assert _row(made["apart"], "sine_matrix").count("–") == 4
     assert results["commit"][:8] in made["run"]
+    shares = [m["bonding_read"] for m in qm9["representations"].values()]
+    assert all(0 < share < 1 for share in shares)
     for name in results["universality"]:
         assert all(f"| **{name}** |" in made[k] for k in ("sees", "ignores", "apart", "learned"))
 
