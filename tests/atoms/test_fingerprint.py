@@ -16,8 +16,8 @@ from atomscape.atoms.fingerprint import (
     fingerprints,
     first_of_kind,
     matches,
-    reduced_formulas,
 )
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.atoms.structures import Structures
 from atomscape.data.files import read_frames
 

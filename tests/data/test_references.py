@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from atomscape.atoms.formulas import N_ELEMENTS, composition_of
 from atomscape.atoms.structures import Structures
-from atomscape.data.references import N_ELEMENTS, composition_of, fit_references
+from atomscape.data.references import fit_references
 
 
 def molecules(formulas: list[dict[int, int]]) -> Structures:

@@ -14,6 +14,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.data import zipped
 from atomscape.data.cif_symmetry import operation
 from atomscape.data.density import with_density
+from atomscape.data.load import load
 from atomscape.data.sources import carbon_duplicates, cod_crystals, frameworks, symmetry
 
 P1 = """data_a
@@ -153,6 +154,21 @@ def test_poscars_with_and_without_elements(tmp_path) -> None:
     s = Structures.concatenate(symmetry.read(tmp_path))
     assert s.ids == ("cubic.221", "virtual_structure.99-221-05")
     assert s.labels["space_group"].tolist() == [221.0, 99.0]
+
+
+def test_what_is_left_out_is_on_the_card(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ATOMSCAPE_DATA", str(tmp_path))
+    monkeypatch.setenv("ATOMSCAPE_CACHE", str(tmp_path / "cache"))
+    for folder in ("frameworks", "cod_crystals"):
+        (tmp_path / folder).mkdir()
+    archive(tmp_path / "frameworks" / frameworks.COFS, {"a.cif": P1, "b.cif": HALF, "c.cif": "?"})
+    archive(tmp_path / "cod_crystals" / cod_crystals.PART, {"x/a.cif": FCC, "x/b.cif": HALF})
+    half, broken = load("frameworks:cofs").card.columns
+    assert re.fullmatch(r"left out: b: .*disordered.*", half)
+    assert broken.startswith("left out: c: ")
+    assert load("cod_crystals").card.columns == (half,)
+    archive(tmp_path / "cod_crystals" / cod_crystals.PART, {"x/a.cif": FCC})
+    assert load("cod_crystals").card.columns == ()
 
 
 @pytest.mark.real

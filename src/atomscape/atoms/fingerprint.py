@@ -11,12 +11,10 @@ for, the root means of P and w(Z_i) P, all divided by 1 + the largest of them; a
 first, second, … neighbour in Å (average minimum distances: D. Widdowson, M. Mosca, A. Pulido, A. Cooper,
 V. Kurlin, MATCH Commun. Math. Comput. Chem. 87, 529 (2022)). What differs by distances of δ Å differs in its
 fingerprint by about δ. Different structures can share a fingerprint only if they have the same neighbourhoods
-up to R and the same composition, which ``reduced_formulas`` tells.
+up to R and the same composition, which ``formulas.reduced_formulas`` tells.
 """
 
 from __future__ import annotations
-
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -69,16 +67,6 @@ def fingerprints(
         parts.append(_fingerprints(structures[start:stop], angles, cutoff))
         start = stop
     return torch.cat(parts) if parts else torch.zeros(0, _features(angles), dtype=torch.float64)
-
-
-def reduced_formulas(structures: Structures) -> list[bytes]:
-    """Composition of each structure as a key: equal where one is a multiple of the other."""
-    numbers, bounds = structures.numbers.cpu().numpy(), structures.offsets.tolist()
-    keys = []
-    for a, b in pairwise(bounds):
-        elements, counts = np.unique(numbers[a:b], return_counts=True)
-        keys.append(np.stack([elements, counts // np.gcd.reduce(counts)]).astype("<i4").tobytes())
-    return keys
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:

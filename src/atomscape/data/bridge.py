@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
+from atomscape.atoms.formulas import composition_of
 from atomscape.atoms.properties import Property
 from atomscape.data.copies import copies, identities
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.grouping import chunks
-from atomscape.data.references import composition_of, fit_references
+from atomscape.data.references import fit_references
 from atomscape.data.store import Store
 from atomscape.find import suggest
 

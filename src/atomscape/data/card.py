@@ -72,7 +72,8 @@ class Card(_Record):
     ``folders`` names the folders, below ``$ATOMSCAPE_DATA`` or the downloads, in which the files may lie, the
     best first: that is for downloading, and taken from the downloads before another is taken from
     ``$ATOMSCAPE_DATA``. Empty means one called as the dataset is.
-    ``columns`` says, for a user's file, which columns became which labels and which were left aside.
+    ``columns`` says, for a user's file, which columns became which labels and which were left aside; and of a
+    store what the reader left out of the files, and why.
     ``embedded`` names the folder beside this file, for datasets that ship with the package; ``generated``
     ones are made by their reader from a fixed seed and have no files (their ``inputs`` are the code itself).
     Counts, elements and the sizes of the fixed splits are filled in when a store is written; on the card of a

@@ -27,12 +27,14 @@ class Correction:
     """What puts rows right: an edit, or leaving them out where ``edit`` is None.
 
     ``edit`` takes the rows concerned as a batch and returns as many structures with the same atoms. ``rows``
-    None means those of the finding.
+    None means those of the finding. Where ``part`` is given, they are left out of this part of the split
+    alone.
     """
 
     says: str
     edit: Callable[[Structures], Structures] | None = None
     rows: tuple[int, ...] | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, eq=False)

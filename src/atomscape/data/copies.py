@@ -1,8 +1,9 @@
 """Copies: structures that are the same however they are turned, moved, ordered, or repeated as a supercell.
 
-Two are copies if their reduced formulas are equal and their fingerprints agree to ``COPY``. Frames of one
-molecular dynamics differ little on the average over a hundred atoms: with a tolerance of 1e-3 they would be
-copies of one another, with this one they are not, while positions rounded to four decimals still are.
+Two are copies if their reduced formulas are equal and their fingerprints agree to ``COPY``. Positions rounded
+to three decimals change a fingerprint by some 5e-4, another cell, order or frame by less than 1e-6. The
+nearest frames of molecular dynamics of molecules and of a solid electrolyte differ by 6e-3 and more; the last
+frames of a relaxation may differ by less and are copies.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from atomscape.atoms.fingerprint import fingerprints, matches
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.atoms.structures import Structures
-from atomscape.data.groups.composition import reduced_formulas
 
-COPY = 5e-5
+COPY = 1e-3
 """Distance of fingerprints (about Å) below which two structures are copies."""
 
 

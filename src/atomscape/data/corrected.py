@@ -21,6 +21,7 @@ class Corrected:
         self._rows = rows
         self.applied: list[Correction] = []
         self._edits: list[tuple[np.ndarray, Correction]] = []
+        self._unwanted: list[tuple[np.ndarray, str]] = []
         keep = np.ones(len(rows), dtype=bool)
         for finding in findings:
             correction = finding.correction
@@ -29,7 +30,9 @@ class Corrected:
             where = np.zeros(len(rows), dtype=bool)
             where[list(finding.rows if correction.rows is None else correction.rows)] = True
             self.applied.append(correction)
-            if correction.edit is None:
+            if correction.part:
+                self._unwanted.append((where, correction.part))
+            elif correction.edit is None:
                 keep &= ~where
             else:
                 self._edits.append((where, correction))
@@ -56,7 +59,10 @@ class Corrected:
         return s
 
     def splits(self, splits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Splits in the numbers of the rows left."""
+        """Splits in the numbers of the rows left, without what corrections leave out of a part."""
         new = np.full(len(self._rows), -1)
         new[self.kept] = np.arange(len(self.kept))
-        return {name: new[rows][new[rows] >= 0] for name, rows in splits.items()}
+        found = {name: np.asarray(rows) for name, rows in splits.items()}
+        for where, part in self._unwanted:
+            found[part] = found[part][~where[found[part]]]
+        return {name: new[rows][new[rows] >= 0] for name, rows in found.items()}

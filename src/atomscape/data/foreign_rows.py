@@ -78,7 +78,7 @@ def atoms_of(row: object, name: str = "", described: Described = NOTHING) -> Ato
 
 def _flat(row: object, above: str = "") -> Iterator[tuple[str, Any]]:
     """Names and values of a row, at any depth; structures of pymatgen and ASE as plain values."""
-    for key, value in _members(row).items():
+    for key, value in members(row).items():
         value = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
         path = f"{above}.{key}" if above else key
         if isinstance(value, Foreign) and value.kind.endswith(".Atoms"):
@@ -91,7 +91,7 @@ def _flat(row: object, above: str = "") -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def _members(row: object) -> Mapping[str, Any]:
+def members(row: object) -> Mapping[str, Any]:
     """What a mapping or a box holds by name; ``Data`` of PyTorch Geometric keeps it in a store."""
     if isinstance(row, Foreign):
         if row.kind.endswith(".Atoms"):

@@ -1,7 +1,8 @@
 """A number per structure that copies share: equal elements, positions, cell and periodicity, atom by atom.
 
-Lengths are compared to four decimals (Å). Copies that were turned, moved, or had their atoms reordered have
-other numbers; ``atoms.fingerprint`` finds those, at a cost.
+Positions are taken from the first atom, so that a shift of the whole does not matter, and lengths compared to
+four decimals (Å). Copies that were turned or had their atoms reordered have other numbers; ``copies`` finds
+those, at a cost.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ def geometry_keys(structures: Structures) -> np.ndarray:
     s = structures
     offsets = s.offsets.cpu().numpy()
     place = np.arange(s.n_atoms) - np.repeat(offsets[:-1], np.diff(offsets))
-    atoms = _hashed(place, s.numbers.cpu().numpy(), *_whole(s.positions).T)
+    x = s.positions.detach().cpu().double().numpy()
+    first = offsets[:-1][s.structure.cpu().numpy()]
+    atoms = _hashed(place, s.numbers.cpu().numpy(), *_whole(x - x[first]).T)
     summed = np.r_[np.uint64(0), np.cumsum(atoms, dtype=np.uint64)]
-    cells = _whole(s.cell).reshape(len(s), 9)
+    cells = _whole(s.cell.detach().cpu().double().numpy()).reshape(len(s), 9)
     return _hashed(summed[offsets[1:]] - summed[offsets[:-1]], *cells.T, *s.pbc.cpu().numpy().T)
 
 
-def _whole(lengths) -> np.ndarray:
-    return np.rint(lengths.detach().cpu().double().numpy() * 10**DECIMALS).astype(np.int64)
+def _whole(lengths: np.ndarray) -> np.ndarray:
+    return np.rint(lengths * 10**DECIMALS).astype(np.int64)
 
 
 def _hashed(*columns: np.ndarray) -> np.ndarray:

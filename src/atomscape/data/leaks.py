@@ -12,19 +12,19 @@ learns from:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from atomscape.atoms.fingerprint import fingerprints
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.atoms.structures import Structures
 from atomscape.data.copies import copies
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.grouping import chunks
-from atomscape.data.groups.composition import reduced_formulas
 from atomscape.data.store import Store
 
 EXAMPLES = 3
@@ -39,7 +39,10 @@ SAID = {
 
 @dataclass(frozen=True)
 class Leak:
-    """``count`` of the ``of`` structures of part ``b`` share something with part ``a``; some by their ids."""
+    """``count`` of the ``of`` structures of part ``b`` share something with part ``a``; some by their ids.
+
+    ``rows`` are the numbers of all of them in the dataset of ``b``.
+    """
 
     kind: str
     a: str
@@ -47,6 +50,7 @@ class Leak:
     count: int
     of: int
     examples: tuple[str, ...]
+    rows: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def serious(self) -> bool:
@@ -60,12 +64,17 @@ class Leak:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self) | {"serious": self.serious}
+        known = {name: value for name, value in asdict(self).items() if name != "rows"}
+        return known | {"serious": self.serious}
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What identifies the structures of one part of a dataset; made by ``contents``."""
+    """What identifies the structures of one part of a dataset; made by ``contents``.
+
+    ``geometry`` has a number for each that copies share, ``rows`` their numbers in the dataset. Without
+    ``compositions`` none are compared.
+    """
 
     dataset: str
     part: str
@@ -73,6 +82,7 @@ class Contents:
     compositions: list[str]
     geometry: np.ndarray
     fingerprints: np.ndarray | None
+    rows: np.ndarray
 
     @property
     def name(self) -> str:
@@ -103,7 +113,8 @@ def contents(
         if fingerprint:
             prints.append(fingerprints(s).numpy())
     joined = np.concatenate(prints) if prints else None
-    return Contents(dataset, part, ids, formulas, np.concatenate(geometry), joined)
+    numbers = np.arange(len(data)) if rows is None else np.asarray(rows, dtype=np.int64)
+    return Contents(dataset, part, ids, formulas, np.concatenate(geometry), joined, numbers)
 
 
 def find_leaks(parts: Sequence[Contents]) -> list[Leak]:
@@ -115,11 +126,12 @@ def find_leaks(parts: Sequence[Contents]) -> list[Leak]:
     found = []
     for a, b in combinations([p for p in parts if len(p.ids)], 2):
         if a.part != b.part:
-            found += [leak for leak in _between(a, b) if leak.serious or a.part == parts[0].part]
+            found += [leak for leak in between(a, b) if leak.serious or a.part == parts[0].part]
     return sorted(found, key=lambda leak: not leak.serious)
 
 
-def _between(a: Contents, b: Contents) -> Iterable[Leak]:
+def between(a: Contents, b: Contents) -> Iterator[Leak]:
+    """What part ``b`` shares with part ``a``, the one that comes before it."""
     if a.dataset == b.dataset:
         yield from _shared("id", a, b, _also(a.ids, b.ids))
     yield from _shared("structure", a, b, _same_structures(a, b))
@@ -148,5 +160,5 @@ def _also(there: Iterable[str], here: Sequence[str]) -> np.ndarray:
 def _shared(kind: str, a: Contents, b: Contents, which: np.ndarray) -> Iterable[Leak]:
     rows = np.flatnonzero(which)
     if len(rows):
-        examples = tuple(b.ids[r] or f"number {r}" for r in rows[:EXAMPLES].tolist())
-        yield Leak(kind, a.name, b.name, len(rows), len(b.ids), examples)
+        examples = tuple(b.ids[r] or f"number {b.rows[r]}" for r in rows[:EXAMPLES].tolist())
+        yield Leak(kind, a.name, b.name, len(rows), len(b.ids), examples, tuple(b.rows[rows].tolist()))

@@ -22,7 +22,7 @@ from atomscape.data.format import read_by
 from atomscape.data.named import find_source, is_source_name, source_names
 from atomscape.data.reading import Reading
 from atomscape.data.shards import sha256
-from atomscape.data.source import Source, downloader
+from atomscape.data.source import Source, downloader, what_is_left_out
 from atomscape.data.store import Store, is_store, write_store
 from atomscape.find import suggest
 
@@ -95,7 +95,8 @@ def load_source(name: str) -> Store:
 
     def write() -> Store:
         provenance = f"read from {_read_from(inputs)} by atomscape {__version__}"
-        card = source.card.with_counts(provenance=provenance)
+        left_out = [f"left out: {who}: {why}" for who, why in what_is_left_out(source, folder).items()]
+        card = source.card.with_counts(provenance=provenance, columns=(*source.card.columns, *left_out))
         return write_store(target, source.read(folder), card, source.splits(folder))
 
     return once(target, write)

@@ -6,16 +6,12 @@ apart; then the solution of least norm is taken, which predicts the same energie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from atomscape.atoms.structures import Structures
+from atomscape.atoms.formulas import N_ELEMENTS
 from atomscape.shapes import Float, Tensor
-
-N_ELEMENTS = 119
-"""Length of a table indexed by atomic number; entry 0 is not used."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +40,6 @@ class Condition:
         return text
 
 
-def composition_of(
-    structures: Structures, elements: Sequence[int] = tuple(range(N_ELEMENTS))
-) -> Float[Tensor, "structures elements"]:
-    """Atoms of each of the elements in each structure (float64); by default column Z is atomic number Z."""
-    flat = structures.structure * N_ELEMENTS + structures.numbers
-    counts = torch.bincount(flat, minlength=len(structures) * N_ELEMENTS)
-    return counts.reshape(-1, N_ELEMENTS)[:, list(elements)].to(torch.float64)
-
-
 def fit_references(
     counts: Float[Tensor, "structures 119"], energies: Float[Tensor, " structures"]
 ) -> tuple[Float[Tensor, "119"], Condition]:
@@ -61,7 +48,7 @@ def fit_references(
     Parameters
     ----------
     counts
-        ``composition_of`` the structures.
+        ``formulas.composition_of`` the structures.
     energies
         Energies per structure; structures whose energy is NaN are left out.
 

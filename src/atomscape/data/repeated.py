@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from atomscape.atoms.fingerprint import CUTOFF, SAME, fingerprints, matches, reduced_formulas
+from atomscape.atoms.fingerprint import CUTOFF, SAME, fingerprints, matches
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.atoms.structures import Structures
-from atomscape.data.examined import Examined, numpy_label
+from atomscape.data.examined import Examined
+from atomscape.data.geometry_keys import geometry_keys
 
 STATE = ("total_charge", "total_spin")
 MOST_ATOMS = 6_000_000
@@ -16,25 +18,17 @@ FIRST_LOOK = 4.0
 
 
 def first_rows(data: Examined) -> np.ndarray:
-    """For each row the first with the same atoms, charge and spin in the same places to 0.001 Å."""
+    """For each row the first with the same geometry key, total charge and multiplicity."""
 
     def find() -> np.ndarray:
-        seen: dict[bytes, int] = {}
-        return np.array([seen.setdefault(key, k) for k, key in enumerate(_keys(data))], dtype=np.int64)
+        keys = [geometry_keys(s) for _, s in data.chunks()]
+        key = np.concatenate(keys) if keys else np.zeros(0, np.uint64)
+        state = [np.nan_to_num(data.values(k), nan=-1e6) for k in STATE if k in data.properties]
+        table = np.stack([key, *(v.view(np.uint64) for v in state)], axis=1)
+        _, first, which = np.unique(table, axis=0, return_index=True, return_inverse=True)
+        return first[which.reshape(-1)]
 
     return data.once("first rows", find)
-
-
-def _keys(data: Examined):
-    for _, s in data.chunks():
-        x, z = s.positions.detach().double().numpy(), s.numbers.numpy().astype(np.uint8)
-        cell, bounds = s.cell.detach().double().numpy(), s.offsets.tolist()
-        state = [numpy_label(s, k) for k in STATE if k in s.labels]
-        state = np.stack(state, 1) if state else np.zeros((len(s), 1))
-        for k in range(len(s)):
-            a, b = bounds[k], bounds[k + 1]
-            shape = np.concatenate([x[a:b] - x[a : a + 1], cell[k]])
-            yield np.rint(shape * 1e3).astype(np.int32).tobytes() + z[a:b].tobytes() + state[k].tobytes()
 
 
 def same_pairs(data: Examined) -> np.ndarray:
@@ -96,17 +90,13 @@ class _Both:
 
 
 def _formula_numbers(data: Examined, rows: np.ndarray) -> np.ndarray:
-    known: dict[bytes, int] = {}
-    numbers = np.zeros(len(rows), np.int64)
-    at = 0
-    for here, s in data.chunks(rows):
-        periodic = s.pbc.any(1).tolist()
-        keys = reduced_formulas(s)
-        for k, key in enumerate(keys):
-            whole = key if periodic[k] else key + int(s.counts[k]).to_bytes(4, "little")
-            numbers[at + k] = known.setdefault(whole, len(known))
-        at += len(here)
-    return numbers
+    """A number for each reduced formula; of molecules, for each formula."""
+    names: list[tuple[str, int]] = []
+    for _, s in data.chunks(rows):
+        atoms = torch.where(s.pbc.any(1), torch.zeros_like(s.counts), s.counts).tolist()
+        names += zip(reduced_formulas(s), atoms, strict=True)
+    known: dict[tuple[str, int], int] = {}
+    return np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int64)
 
 
 def _sizes(data: Examined, rows: np.ndarray) -> np.ndarray:

@@ -27,7 +27,8 @@ class Source(Protocol):
     embedded one. ``__file__`` is where the reader's code stands: a store is made anew when it changes. A
     source that generates its structures gives its own file as ``inputs``, in any folder.
 
-    A dataset that a service gives out in answers to questions also has ``download`` (see ``downloader``).
+    A dataset that a service gives out in answers to questions also has ``download`` (see ``downloader``), one
+    whose reader leaves something out ``left_out`` (see ``what_is_left_out``).
     """
 
     card: Card
@@ -59,6 +60,19 @@ def downloader(source: Source) -> Download | None:
     return getattr(source, "download", None)
 
 
+LeavesOut = Callable[[Path], Mapping[str, str]]
+"""From the folder of the files to the ids of what ``read`` leaves out of them, and why."""
+
+
+def what_is_left_out(source: Source, folder: Path) -> Mapping[str, str]:
+    """What a source says that it leaves out: ``left_out`` of its module or part; nothing where it has none.
+
+    It may read the files once more, and is asked when a store is made.
+    """
+    told: LeavesOut | None = getattr(source, "left_out", None)
+    return told(folder) if told else {}
+
+
 def no_splits(folder: Path) -> Mapping[str, np.ndarray]:
     """The publisher fixed none."""
     return {}
@@ -78,6 +92,7 @@ class Part:
     file: str
     splits: Callable[[Path], Mapping[str, np.ndarray]] = no_splits
     download: Download | None = None
+    left_out: LeavesOut | None = None
 
     @property
     def __file__(self) -> str:

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
-from typing import Any
 
 import numpy as np
+
+from atomscape.atoms.crystal_symmetry import ask_spglib
 
 SETTINGS = 530
 """Settings of the 230 groups in the database (Hall numbers 1 … 530)."""
 
 RENAMED = {"Cmca": "Cmce", "Cmma": "Cmme", "Ccca": "Ccce"}
 """Names of groups with double glide planes before 1992, and since."""
-
-
-def ask_spglib(function: str, *arguments, **options) -> Any:
-    """Answer of a function of spglib, None where it finds nothing.
-
-    Its warnings, of a change in how it reports failure, concern this place alone and are not passed on.
-
-    Raises
-    ------
-    ImportError
-        spglib is not installed; the message says how.
-    """
-    try:
-        import spglib
-    except ImportError as error:
-        raise ImportError(
-            "space groups need the package spglib: pip install 'atomscape[crystals]'"
-        ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return getattr(spglib, function)(*arguments, **options)
-        except getattr(spglib, "SpglibError", ()):
-            return None
 
 
 def found_group(cell: np.ndarray, fractions: np.ndarray, numbers: np.ndarray, precision: float) -> int:

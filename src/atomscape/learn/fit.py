@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from ase.data import chemical_symbols
 
+from atomscape.atoms.formulas import N_ELEMENTS, composition_of
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
-from atomscape.data.references import N_ELEMENTS, composition_of, fit_references
+from atomscape.data.references import fit_references
 from atomscape.learn.config import Objective, RunConfig
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, rows_of

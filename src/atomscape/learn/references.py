@@ -18,11 +18,12 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
+from atomscape.atoms.formulas import N_ELEMENTS, composition_of
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.geometry_keys import geometry_keys
-from atomscape.data.references import N_ELEMENTS, composition_of, fit_references
+from atomscape.data.references import fit_references
 from atomscape.data.store import Store
 from atomscape.learn.config import Objective
 from atomscape.ops.segment import segment_sum

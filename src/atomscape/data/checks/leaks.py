@@ -1,4 +1,4 @@
-"""Leaks: the same structure, or frames of one trajectory, in two parts of a split."""
+"""Leaks: the same id or structure, or frames of one trajectory, in two parts of a split."""
 
 from __future__ import annotations
 
@@ -7,57 +7,65 @@ from itertools import combinations
 
 import numpy as np
 
+from atomscape.atoms.fingerprint import first_of_kind
 from atomscape.data.check import Correction, Finding, rows_of
 from atomscape.data.examined import Examined
+from atomscape.data.leaks import Contents, Leak, between
 from atomscape.data.repeated import first_rows, same_pairs
 
 question = "Are the parts of the split free of one another's structures and trajectories?"
 quick = False
 
 SERIOUS = 0.02
-"""Share of the smaller part."""
+"""Share of the later part."""
 ORDER = {"train": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
+GUISE = "in another cell, order or frame"
+PROPOSALS = {
+    "id": "give each structure a name of its own, or leave these out of {a}",
+    "structure": "leave them out of {a}",
+    "trajectory": "split by groups, so that each is in one part",
+}
 
 
 def run(data: Examined) -> Iterator[Finding]:
     """For each two parts that have no row in common: what stands in both."""
     if len(data.splits) < 2:
         return
-    first, other = first_rows(data), same_pairs(data)
-    repeats = np.flatnonzero(first != np.arange(len(data)))
-    exact = np.stack([first[repeats], repeats], axis=1)
-    for (a, rows_a), (b, rows_b) in combinations(data.splits.items(), 2):
-        in_a, in_b = (np.isin(np.arange(len(data)), rows) for rows in (rows_a, rows_b))
-        if (in_a & in_b).any() or not len(rows_a) or not len(rows_b):
+    exact = first_rows(data)
+    repeats = np.stack([exact, np.arange(len(data))], axis=1)
+    alike = first_of_kind(len(data), np.concatenate([repeats, same_pairs(data)]))
+    parts = sorted(data.splits.items(), key=lambda part: _rank(part[0]))
+    for (a, in_a), (b, in_b) in combinations(parts, 2):
+        if np.intersect1d(in_a, in_b).size or not len(in_a) or not len(in_b):
             continue
-        later, earlier = (a, b) if _rank(a) > _rank(b) else (b, a)
-        of, before = (in_a, in_b) if later == a else (in_b, in_a)
-        written_alike = _crossing(exact, of, before)
-        same = np.setdiff1d(_crossing(other, of, before), written_alike)
-        for both, how in ((written_alike, ""), (same, " in another cell, order or frame")):
-            if not len(both):
-                continue
-            text = f"{len(both)} of {of.sum()} structures of {later!r} also stand in {earlier!r}{how}"
-            edit = Correction(f"left out of {later!r}: structures that also stand in {earlier!r}")
-            severity = "serious" if not how and len(both) > SERIOUS * of.sum() else "warning"
-            yield Finding(
-                severity, text, rows_of(both), f"leave them out of {later!r}", None if how else edit
-            )
-        groups = np.intersect1d(data.groups[in_a], data.groups[in_b])
-        groups = groups[groups >= 0]
-        if len(groups):
-            rows = np.flatnonzero(of & np.isin(data.groups, groups))
-            text = (
-                f"frames of {len(groups)} groups (trajectories, reactions) stand in {earlier!r} and {later!r}"
-            )
-            yield Finding("warning", text, rows_of(rows), "split by groups, so that each is in one part")
+        written_alike: set[int] = set()
+        for leak in between(_contents(data, a, in_a, exact), _contents(data, b, in_b, exact)):
+            if leak.kind in PROPOSALS:
+                written_alike |= set(leak.rows) if leak.serious else set()
+                yield _finding(leak, in_a if leak.kind == "structure" else None, exact)
+        for leak in between(_contents(data, a, in_a, alike), _contents(data, b, in_b, alike)):
+            other = sorted(set(leak.rows) - written_alike)
+            if leak.kind == "structure" and other:
+                text = f"{len(other)} of {leak.of} structures of {b} stand in {a} too, {GUISE}"
+                yield Finding("warning", text, rows_of(other), f"leave out of {a!r} what equals these")
 
 
-def _crossing(pairs: np.ndarray, of: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Rows of one part that are paired with rows of another."""
-    forth = pairs[of[pairs[:, 0]] & before[pairs[:, 1]], 0]
-    back = pairs[of[pairs[:, 1]] & before[pairs[:, 0]], 1]
-    return np.unique(np.r_[forth, back])
+def _contents(data: Examined, part: str, rows: np.ndarray, kinds: np.ndarray) -> Contents:
+    """What a part holds, a structure's kind being the number of the first one that it is the same as."""
+    ids = [data.ids[r] for r in rows.tolist()] if len(data.ids) else [""] * len(rows)
+    return Contents("", part, ids, [], kinds[rows], None, rows)
+
+
+def _finding(leak: Leak, training: np.ndarray | None, exact: np.ndarray) -> Finding:
+    """Leaks of structures can be put right: the earlier part goes without them, no structure is lost."""
+    correction = None
+    if training is not None:
+        also = training[np.isin(exact[training], exact[list(leak.rows)])]
+        says = f"left out of {leak.a!r}: structures that also stand in {leak.b!r}"
+        correction = Correction(says, None, rows_of(also), leak.a)
+    clear = leak.serious and leak.count > SERIOUS * leak.of
+    proposal = PROPOSALS[leak.kind].format(a=repr(leak.a))
+    return Finding("serious" if clear else "warning", str(leak), leak.rows, proposal, correction)
 
 
 def _rank(name: str) -> int:

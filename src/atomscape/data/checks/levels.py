@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from atomscape.data.check import Correction, Finding, by_share, rows_of
+from atomscape.data.check import Finding, by_share, rows_of
 from atomscape.data.examined import Examined, numpy_label
 from atomscape.data.repeated import STATE
 from atomscape.data.residuals import bound_rows, robust_misfit
@@ -59,11 +59,8 @@ def _look(data: Examined, name: str, per_atom: np.ndarray) -> Iterator[Finding]:
     of = "" if len(rows) == len(data) else f" ({len(rows)} structures looked at)"
     if far.any():
         text = f"{name} up to {away[far].max():.3g} eV/atom away from what the composition suggests{of}"
-        edit = Correction(f"left out: {name} far from what the composition suggests")
-        share = by_share(rows[far], len(rows), 0.02)
-        yield Finding(
-            share, text, rows_of(rows[far]), "leave them out, or treat them as another dataset", edit
-        )
+        proposal = "look at them: leave out what is wrong, make what is of another method another dataset"
+        yield Finding(by_share(rows[far], len(rows), 0.02), text, rows_of(rows[far]), proposal)
     if len(rows) >= ROWS_PER_ELEMENT * len(elements):
         for finding in _heaps(name, rest[~far], rows[~far], of):
             yield replace(finding, severity="warning") if _hot(data, finding.rows, rows) else finding

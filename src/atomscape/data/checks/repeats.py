@@ -27,14 +27,16 @@ def run(data: Examined) -> Iterator[Finding]:
     energy = data.values("energy") if "energy" in data.properties else np.full(len(data), np.nan)
     with np.errstate(invalid="ignore"):
         other = np.abs(energy[repeats] - energy[first[repeats]]) > DIFFERENT
-    shares = [np.isin(rows, repeats).mean() for rows in data.splits.values() if len(rows)]
-    whole = max([len(repeats) / len(data), *shares]) >= MANY
+    again = _repeats_within_parts(data, first)
+    shares = [np.isin(rows, again).mean() for rows in data.splits.values() if len(rows)]
+    whole = max([len(again) / len(data), *shares]) >= MANY
+    certain = np.setdiff1d(again, repeats[other])
     yield Finding(
         "serious" if whole else by_share(repeats, len(data), 1.1, 0.001),
         f"{len(repeats)} of {len(data)} structures repeat an earlier one",
         rows_of(repeats),
         "keep the first of each",
-        Correction("left out: repeats of earlier structures", None, rows_of(repeats[~other])),
+        Correction("left out: repeats", None, rows_of(certain)) if len(certain) else None,
     )
     if other.any():
         gap = np.abs(energy[repeats] - energy[first[repeats]])[other].max()
@@ -45,3 +47,12 @@ def run(data: Examined) -> Iterator[Finding]:
             rows_of(repeats[other]),
             "find out what else differs: charge, spin, method; keep one",
         )
+
+
+def _repeats_within_parts(data: Examined, first: np.ndarray) -> np.ndarray:
+    """Repeats of a row in the same parts of the split; those across parts are leaks, and not superfluous."""
+    parts = np.zeros(len(data), np.int64)
+    for k, rows in enumerate(data.splits.values()):
+        parts[rows] += 2**k
+    _, kept = np.unique(np.stack([first, parts], axis=1), axis=0, return_index=True)
+    return np.setdiff1d(np.arange(len(data)), kept)

@@ -5,11 +5,11 @@ A tensor given in another frame than the positions (for instance that of the IEE
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
+from atomscape.atoms.crystal_symmetry import cartesian_operations
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.check import Finding, rows_of
@@ -41,16 +41,12 @@ def run(data: Examined) -> Iterator[Finding]:
     rows = np.flatnonzero(data.periodic & (data.counts <= LARGEST))
     if not tensors or not len(rows):
         return
-    try:
-        import spglib  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise ImportError("symmetry operations need spglib: pip install 'atomscape[crystals]'") from error
     looked_at = data.sample(SAMPLE, rows)
     broken: dict[str, list[tuple[int, float]]] = {name: [] for name in tensors}
     asked = dict.fromkeys(tensors, 0)
     for here, s in data.chunks(looked_at):
         for k, row in enumerate(here.tolist()):
-            operations = _operations(s[k])
+            operations = cartesian_operations(s[k], PRECISION)
             if operations is None:
                 continue
             for name, prop in tensors.items():
@@ -79,34 +75,6 @@ def _finding(name: str, found: list[tuple[int, float]], asked: int) -> Finding:
         "frame; "
         "magnetic order can be a true cause",
     )
-
-
-def _operations(s: Structures) -> tuple[np.ndarray, np.ndarray] | None:
-    """Cartesian operations R (r → R r) [operations, 3, 3] and the images of atoms [operations, atoms]."""
-    import spglib  # pyright: ignore[reportMissingImports]
-
-    cell = s.cell[0].double().numpy()
-    fractions = s.positions.double().numpy() @ np.linalg.inv(cell)
-    crystal = (cell.tolist(), fractions.tolist(), s.numbers.tolist())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # spglib announces that errors will be raised
-        try:
-            found = spglib.get_symmetry(crystal, symprec=PRECISION)
-        except getattr(spglib, "SpglibError", ()):
-            return None
-    if found is None or len({r.tobytes() for r in found["rotations"]}) < 2:
-        return None
-    turns, shifts = found["rotations"], found["translations"]
-    _, first = np.unique(turns.reshape(len(turns), 9), axis=0, return_index=True)
-    turns, shifts = turns[first], shifts[first]
-    cartesian = np.einsum("ij,ojk,kl->oil", cell.T, turns.astype(float), np.linalg.inv(cell.T))
-    images = []
-    for turn, shift in zip(turns, shifts, strict=True):
-        moved = fractions @ turn.T + shift
-        apart = moved[:, None] - fractions[None]
-        apart = np.linalg.norm((apart - np.rint(apart)) @ cell, axis=2)
-        images.append(apart.argmin(1))
-    return cartesian, np.stack(images)
 
 
 def _change(s: Structures, name: str, prop: Property, turns: np.ndarray, images: np.ndarray) -> float | None:

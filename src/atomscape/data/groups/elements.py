@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from ase.data import chemical_symbols
 
+from atomscape.atoms.formulas import composition_of
 from atomscape.atoms.structures import Structures
-from atomscape.data.references import composition_of
 
 
 def name_groups(batches: Iterable[Structures]) -> Iterator[str]:

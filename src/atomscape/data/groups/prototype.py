@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
+from atomscape.atoms.crystal_symmetry import as_spglib, ask_spglib
 from atomscape.atoms.structures import Structures
 
 TOLERANCE = 0.01
@@ -40,23 +39,12 @@ def _check(structures: Structures) -> None:
 
 
 def _prototype(crystal: Structures) -> str:
-    try:
-        import spglib
-    except ImportError as error:
-        raise ImportError(
-            "prototypes need spglib: pip install 'atomscape[crystals]'; or group by composition"
-        ) from error
-    numbers = crystal.numbers.numpy()
-    cell = crystal.cell[0].double().numpy()
-    fractional = np.linalg.solve(cell.T, crystal.positions.double().numpy().T).T
-    given: Any = (cell, fractional, numbers)
-    with warnings.catch_warnings():  # it announces that a coming version will raise instead of giving None
-        warnings.simplefilter("ignore", DeprecationWarning)
-        found = spglib.get_symmetry_dataset(given, symprec=TOLERANCE)
-        primitive = spglib.find_primitive(given, symprec=TOLERANCE)
+    given = as_spglib(crystal)
+    found = ask_spglib("get_symmetry_dataset", given, symprec=TOLERANCE)
+    primitive = ask_spglib("find_primitive", given, symprec=TOLERANCE)
     group = found.number if found is not None else 1
-    atoms = len(primitive[2]) if primitive is not None else len(numbers)
-    return f"{anonymous(numbers)}-{group}-{atoms}"
+    atoms = len(primitive[2]) if primitive is not None else crystal.n_atoms
+    return f"{anonymous(crystal.numbers.numpy())}-{group}-{atoms}"
 
 
 def anonymous(numbers: np.ndarray) -> str:

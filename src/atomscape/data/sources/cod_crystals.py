@@ -25,8 +25,8 @@ card = Card(
     description="Measured crystal structures, mostly minerals, elements, simple compounds and zeolites, "
     "expanded from their asymmetric units. Geometry, and what follows from it. Ids are 'formula-name'. "
     "Disordered crystals (partial occupancies, or atoms on top of one another), and files without elements "
-    "or operations that can be read are left out; 'left_out' lists them. Experimental hydrogen positions "
-    "are often missing altogether.",
+    "or operations that can be read are left out; the store's card lists them. Experimental hydrogen "
+    "positions are often missing altogether.",
     licence="public domain",
     citation="S. Gražulis et al., Nucleic Acids Res. 40, D420 (2012); collected by the Open Chemistry "
     "project",

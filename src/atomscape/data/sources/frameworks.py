@@ -31,9 +31,8 @@ def _read(names: tuple[str, str], member: str, folder: Path) -> Iterator[Structu
     return map(with_density, zipped.read_zip(_zips(names, folder)[0], member, "cif"))
 
 
-def left_out(part: str, folder: Path) -> dict[str, str]:
-    """Ids of the frameworks of a part that are left out, and why."""
-    return zipped.left_out(parts[part].inputs(folder)[0], MEMBERS[part], "cif")
+def _left_out(names: tuple[str, str], member: str, folder: Path) -> dict[str, str]:
+    return zipped.left_out(_zips(names, folder)[0], member, "cif")
 
 
 def _raspa(kind: str, what: str, counts: str) -> Part:
@@ -54,7 +53,12 @@ def _raspa(kind: str, what: str, counts: str) -> Part:
         verified=f"a part of 140 files of all kinds: {counts}; the archive of the repository: on a hand-made "
         "one with its folders. The publisher states no checksum.",
     )
-    return Part(card, partial(_zips, names), partial(_read, names, MEMBERS[kind]), __file__)
+    return _part(card, names, MEMBERS[kind])
+
+
+def _part(card: Card, names: tuple[str, str], member: str) -> Part:
+    left_out = partial(_left_out, names, member)
+    return Part(card, partial(_zips, names), partial(_read, names, member), __file__, left_out=left_out)
 
 
 FOLDERS = {"mofs": "mofs", "zeolites": "zeolites", "ceramics": "ceramics|minerals"}
@@ -67,7 +71,7 @@ MEMBERS = {
 _COF_FILES = (COFS, COFS_ARCHIVE)
 
 parts: dict[str, Part] = {
-    "cofs": Part(
+    "cofs": _part(
         Card(
             name="frameworks:cofs",
             title="CURATED COFs",
@@ -84,9 +88,8 @@ parts: dict[str, Part] = {
             "another; the archive of the repository: on a hand-made one with its folders. The publisher "
             "states no checksum.",
         ),
-        partial(_zips, _COF_FILES),
-        partial(_read, _COF_FILES, MEMBERS["cofs"]),
-        __file__,
+        _COF_FILES,
+        MEMBERS["cofs"],
     ),
     "mofs": _raspa(
         "mofs", "Metal–organic frameworks", "71 are read, 2 have atoms on top of one another, 1 is broken off"

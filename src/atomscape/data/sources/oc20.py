@@ -1,9 +1,11 @@
 """OC20: relaxations of adsorbates on surfaces, and its three tasks.
 
 - ``s2ef``: every frame with energy and forces. Layouts: the published ``s2ef_train_200K.tar`` (or another
-  split's, or a folder unpacked from one), or ``random*.extxyz.gz``, one whole relaxation each;
+  split's, or a folder unpacked from one); LMDB files ``…/SIZE/SPLIT/data.NNNN.lmdb``, those published for the
+  tests and those that the publisher's scripts make; or ``random*.extxyz.gz``, one whole relaxation each;
 - ``is2re``: first frames with the energy after relaxation; ``is2rs``: first frames with the way each atom
-  goes. Layout: ``random*.extxyz.gz``;
+  goes. Layouts: ``…/SIZE/SPLIT/data.lmdb``, unpacked from ``is2res_train_val_test_lmdbs.tar.gz``; or
+  ``random*.extxyz.gz``;
 - ``c3h8_cu``: a relaxation of propane on copper with a toy potential (``toy_c3h8_relax.extxyz.gz``);
 - ``oxides``: energies of oxides of rutile-forming metals in several structures over volume (``oxides.db``).
 """
@@ -13,10 +15,11 @@ from __future__ import annotations
 import gzip
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase import Atoms
 
@@ -26,6 +29,16 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, FileRecord, records
 from atomscape.data.files import read_frames
 from atomscape.data.known_columns import column, read_columns
+from atomscape.data.open_catalyst import (
+    FRAMES,
+    RELAXATIONS,
+    first_frames,
+    frames,
+    shortest,
+    split_files,
+    split_rows,
+)
+from atomscape.data.rows import Row, batched
 from atomscape.data.s2ef import (
     frame_texts,
     marks_to_columns,
@@ -45,6 +58,11 @@ _SITE = "https://dl.fbaipublicfiles.com/opencatalystproject/data"
 LABELS = (column("energy"), column("forces"), column("fixed"), column("tags", "surface_tags"))
 PUBLISHED = (*LABELS, column("adsorption_energy"))
 
+S2EF = ("energy", "forces", "fixed", "tags", "adsorption_energy")
+IS2RE = (*S2EF, "relaxed_energy", "relaxed_adsorption_energy")
+IS2RS = (*S2EF, "displacements")
+"""Labels of the three tasks: total energies from trajectories, those of adsorption from published files."""
+
 
 def _tars(folder: Path) -> list[Path]:
     """The published tar file, that of another split, or the files of a folder unpacked from one."""
@@ -56,14 +74,40 @@ def _relaxations(folder: Path) -> list[Path]:
     return sorted(folder.glob("random*.extxyz.gz"))
 
 
+def _lmdbs(folder: Path, name: str) -> list[Path]:
+    return [path for paths in split_files(folder, name).values() for path in paths]
+
+
 def _s2ef_inputs(folder: Path) -> list[Path]:
-    return _tars(folder) or _relaxations(folder)
+    return _tars(folder) or _lmdbs(folder, FRAMES) or _relaxations(folder)
+
+
+def _task_inputs(folder: Path) -> list[Path]:
+    return _lmdbs(folder, RELAXATIONS) or _relaxations(folder)
+
+
+def _s2ef_splits(folder: Path) -> Mapping[str, np.ndarray]:
+    """Splits of LMDB files; the other layouts are of one split each, which they do not name."""
+    return {} if _tars(folder) else split_rows(split_files(folder, FRAMES))
+
+
+def _task_splits(folder: Path) -> Mapping[str, np.ndarray]:
+    return split_rows(split_files(folder, RELAXATIONS))
+
+
+def _rows_of(
+    paths: list[Path], rows: Callable[[Path], Iterator[Row]], labels: tuple[str, ...]
+) -> Iterator[Structures]:
+    yield from batched(itertools.chain.from_iterable(map(rows, paths)), records(*labels), BATCH)
 
 
 def _s2ef(folder: Path) -> Iterator[Structures]:
     """Frames, ids ``<system>/<frame>``."""
     paths = _s2ef_inputs(folder)
-    if paths[0].name.endswith(".gz"):
+    if paths[0].suffix == ".lmdb":
+        yield from _rows_of(paths, frames, S2EF)
+        return
+    if paths[0].suffix == ".gz":
         for path in paths:
             yield from read_columns(path, LABELS, _frame_id, tags_to_column)
         return
@@ -92,12 +136,18 @@ def _ends(folder: Path) -> Iterator[tuple[Structures, Structures]]:
 
 def _is2re(folder: Path) -> Iterator[Structures]:
     """First frames, with their energy and the one after relaxation."""
+    if paths := _lmdbs(folder, RELAXATIONS):
+        yield from _rows_of(paths, first_frames, IS2RE)
+        return
     firsts = (a.with_labels(relaxed_energy=b.labels["energy"]) for a, b in _ends(folder))
     yield from _batches(firsts)
 
 
 def _is2rs(folder: Path) -> Iterator[Structures]:
     """First frames, with the displacement of each atom to where it is after relaxation."""
+    if paths := _lmdbs(folder, RELAXATIONS):
+        yield from _rows_of(paths, first_frames, IS2RS)
+        return
     yield from _batches(a.with_labels(displacements=displacements(a, b)) for a, b in _ends(folder))
 
 
@@ -111,8 +161,7 @@ def displacements(start: Structures, end: Structures) -> torch.Tensor:
     """
     if not torch.equal(start.numbers, end.numbers) or not torch.equal(start.cell, end.cell):
         raise ValueError(f"{start.ids} and {end.ids} have different atoms or cells")
-    fractions = torch.linalg.solve(start.cell[0], end.positions - start.positions, left=False)
-    return (fractions - fractions.round()) @ start.cell[0]
+    return shortest(end.positions - start.positions, start.cell[0])
 
 
 def _batches(structures: Iterator[Structures]) -> Iterator[Structures]:
@@ -172,9 +221,23 @@ def _card(
 _REPOSITORY = "https://github.com/FAIR-Chem/fairchem"
 _TAR_FILE = FileRecord(url=f"{_SITE}/{TAR}", md5="f8d0909c2623a393148435dede7d3a46", stated_at=_STATED)
 _LOCAL = "on 24 relaxations of 4,215 frames"
+_HAND_MADE = "LMDB files: on hand-made ones in the publisher's form, never on a whole download"
 _SLABS = (
     "energy is the total energy of the calculation, forces are those before constraints are applied. fixed "
     "is 1 for atoms held in place. tags tell slab, surface and adsorbate where a file has them, else NaN. "
+)
+_REFERENCED = (
+    "adsorption_energy is the label of the benchmark: total energy minus that of the relaxed slab and of the "
+    "free adsorbate, made up of N2, H2O, CO and H2."
+)
+_PICKLES = (
+    "LMDB files hold positions in single precision, in pickles; they are read by a machine that builds "
+    "numbers and calls nothing, so no trust is asked for. "
+)
+_UNPACKED = (
+    "LMDB files know energies by their adsorption only, relaxations only totals. Download and unpack "
+    f"{_SITE}/is2res_train_val_test_lmdbs.tar.gz (8.1 GB, 97 GB unpacked) yourself; the largest training set "
+    "and all other sets found are read, and are the splits; those for testing have no labels. "
 )
 
 parts: dict[str, Part] = {
@@ -183,43 +246,50 @@ parts: dict[str, Part] = {
             "s2ef",
             "OC20 S2EF",
             "Structure to energy and forces: frames of relaxations of adsorbates on surfaces. Ids are "
-            f"'<system>/<frame>'. {_SLABS}adsorption_energy is the label of the benchmark: total energy "
-            "minus that of slab and free adsorbate; only published files have it. The download is the "
+            f"'<system>/<frame>'. {_SLABS}{_REFERENCED} Published files have it, whole relaxations do not. "
+            "LMDB files have no total energy: their y is that of adsorption if they were made as documented, "
+            f"with the option ref-energy; files of total energies are refused. {_PICKLES}The download is the "
             "training set of 200,000 frames.",
-            ("energy", "forces", "fixed", "tags", "adsorption_energy"),
+            S2EF,
             f"whole relaxations: {_LOCAL}; published tar files and folders: on hand-made ones around real "
-            "frames, never on a whole download",
+            f"frames, never on a whole download; {_HAND_MADE}",
             files={TAR: _TAR_FILE},
         ),
         _s2ef_inputs,
         _s2ef,
         __file__,
+        _s2ef_splits,
     ),
     "is2re": Part(
         _card(
             "is2re",
             "OC20 IS2RE",
             f"Initial structure to relaxed energy: first frames of relaxations. {_SLABS}relaxed_energy is "
-            "the total energy of the last frame, not referenced to slab and adsorbate.",
-            ("energy", "forces", "fixed", "tags", "relaxed_energy"),
-            f"{_LOCAL}, their last frames against the list of relaxed energies that lies beside them",
+            f"the total energy of the last frame. {_REFERENCED} relaxed_adsorption_energy is the same of the "
+            f"last frame. {_UNPACKED}{_PICKLES}".rstrip(),
+            IS2RE,
+            f"{_LOCAL}, their last frames against the list of relaxed energies that lies beside them; "
+            f"{_HAND_MADE}",
         ),
-        _relaxations,
+        _task_inputs,
         _is2re,
         __file__,
+        _task_splits,
     ),
     "is2rs": Part(
         _card(
             "is2rs",
             "OC20 IS2RS",
             f"Initial structure to relaxed structure: first frames of relaxations. {_SLABS}displacements is "
-            "the way of each atom to where it is in the last frame, the shortest among periodic images.",
-            ("energy", "forces", "fixed", "tags", "displacements"),
-            _LOCAL,
+            "the way of each atom to where it is in the last frame, the shortest among periodic images. "
+            f"{_REFERENCED} {_UNPACKED}{_PICKLES}".rstrip(),
+            IS2RS,
+            f"{_LOCAL}; {_HAND_MADE}",
         ),
-        _relaxations,
+        _task_inputs,
         _is2rs,
         __file__,
+        _task_splits,
     ),
     "c3h8_cu": Part(
         _card(

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from atomscape.atoms.crystal_symmetry import ask_spglib
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, records
-from atomscape.data.space_group_settings import ask_spglib, first_settings, found_group, operations, orbit
+from atomscape.data.space_group_settings import first_settings, found_group, operations, orbit
 
 KINDS = (8, 9, 11, 12, 13, 14, 16, 17, 19, 20, 22, 26, 29, 30, 38, 50, 56)
 GROUPS, EACH, SEED = 230, 3, 20240229
