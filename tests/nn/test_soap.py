@@ -150,5 +150,5 @@ def test_element_without_channel():
         made(elements=("H", "C"))(cases.ethanol())
     with pytest.raises(ValueError, match="'Xx' is no chemical element"):
         made(elements=("Xx",))
-    with pytest.raises(ValueError, match=r"0\.9 Å is too short"):
+    with pytest.raises(ValueError, match=r"a cutoff of 0\.9 Å is short"):
         OrbitalBasis(0.9, 3, 2, 0.5)
