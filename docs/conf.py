@@ -27,6 +27,7 @@ extensions = [
     "mathml",
     "offline",
     "plain_docstrings",
+    "representations",
     "results",
     "speed",
     "tenfold",

@@ -9,6 +9,7 @@ from importlib import resources
 import torch
 from torch import nn
 
+from atomscape.find import suggest
 from atomscape.shapes import Float, Int, Tensor
 
 N_ELEMENTS = 119  # row 0 is unused: rows are atomic numbers
@@ -22,8 +23,7 @@ def element_descriptors() -> Float[Tensor, "elements descriptors"]:
     once more as smooth periodic functions of the group. Data and sources: ``elements.csv``,
     ``scripts/make_elements.py``.
     """
-    with resources.files("atomscape.nn").joinpath("elements.csv").open() as f:
-        rows = list(csv.DictReader(f))
+    rows = _table()
     columns = ("period", "group", "s", "p", "d", "f", "covalent_radius", "electronegativity")
     raw = torch.tensor([[float(r[c] or "nan") for c in columns] for r in rows], dtype=torch.float64)
     turn = 2 * torch.pi * raw[:, 1:2] / 18
@@ -32,6 +32,34 @@ def element_descriptors() -> Float[Tensor, "elements descriptors"]:
     deviation = (raw - mean).square().nanmean(0).sqrt()
     known = torch.nan_to_num((raw - mean) / deviation, nan=0.0)
     return torch.cat([known.new_zeros(1, known.shape[1]), known])
+
+
+@cache
+def covalent_radii() -> Float[Tensor, " elements"]:
+    """Covalent radius of each element in Å, float64; 0 in row 0."""
+    return torch.tensor([0.0, *(float(r["covalent_radius"]) for r in _table())], dtype=torch.float64)
+
+
+def numbers_of(symbols: tuple[str, ...]) -> list[int]:
+    """Atomic numbers of elements.
+
+    Raises
+    ------
+    ValueError
+        A symbol is of no element, or stands twice.
+    """
+    known = [r["symbol"] for r in _table()]
+    for s in symbols:
+        if s not in known:
+            raise ValueError(f"{s!r} is no chemical element{suggest(s, known)}")
+    if len(set(symbols)) < len(symbols):
+        raise ValueError(f"elements are named once each; given {', '.join(symbols)}")
+    return [known.index(s) + 1 for s in symbols]
+
+
+def _table() -> list[dict[str, str]]:
+    with resources.files("atomscape.nn").joinpath("elements.csv").open() as f:
+        return list(csv.DictReader(f))
 
 
 class SpeciesEmbedding(nn.Module):
