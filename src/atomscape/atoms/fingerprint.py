@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.o3.harmonics import spherical_harmonics
-from atomscape.shapes import Float, Int, Tensor
+from atomscape.shapes import Bool, Float, Int, Tensor
 
 CUTOFF = 5.0
 """R in Å."""
@@ -41,6 +42,9 @@ QUANTILES = 8
 
 SAME = 0.005
 """Distance of fingerprints (about Å) below which two structures count as the same."""
+
+VARIED = 6
+"""Features by which matches are looked for before all are compared."""
 
 _EDGES = 200_000
 _GOLDEN = (5**0.5 - 1) / 2
@@ -88,24 +92,33 @@ def matches(
     fingerprints
         Of all structures.
     """
-    found = [np.zeros((0, 2), np.int64)]
     if len(keys) == 0:
-        return found[0]
-    # Sorted along the most varied feature, what is closer than the tolerance stands near by.
-    along = fingerprints[:, int(np.argmax(fingerprints.std(axis=0)))]
-    order = np.lexsort((along, keys))
-    k, x = keys[order], along[order]
-    alive, step = np.arange(len(order)), 0
-    while len(alive):
-        step += 1
-        alive = alive[alive + step < len(order)]
-        later = alive + step
-        alive = alive[(k[later] == k[alive]) & (x[later] - x[alive] < tolerance)]
-        for some in np.array_split(alive, 1 + len(alive) // 100_000):
-            i, j = order[some], order[some + step]
-            near = distance(fingerprints[i], fingerprints[j]) < tolerance
-            found.append(np.sort(np.stack([i[near], j[near]], axis=1), axis=1))
-    return np.concatenate(found)
+        return np.zeros((0, 2), np.int64)
+    pairs = _tree(keys, fingerprints, tolerance).query_pairs(tolerance, p=np.inf, output_type="ndarray")
+    near = [np.zeros(0, dtype=bool)]
+    for some in np.array_split(pairs, 1 + len(pairs) // 100_000):
+        near.append(distance(fingerprints[some[:, 0]], fingerprints[some[:, 1]]) < tolerance)
+    return pairs[np.concatenate(near)].astype(np.int64)
+
+
+def has_match(
+    keys: Int[np.ndarray, " structures"],
+    fingerprints: Float[np.ndarray, "structures features"],
+    tolerance: float = SAME,
+) -> Bool[np.ndarray, " structures"]:
+    """Whether a structure may have a match: one of equal key, close in the most varied features."""
+    if len(keys) < 2:
+        return np.zeros(len(keys), dtype=bool)
+    tree = _tree(keys, fingerprints, tolerance)
+    second = tree.query(tree.data, k=[2], p=np.inf, distance_upper_bound=1.001 * tolerance)[0]
+    return np.isfinite(second[:, 0])
+
+
+def _tree(keys: np.ndarray, fingerprints: np.ndarray, tolerance: float) -> cKDTree:
+    """Structures as points: the most varied features, and keys so far apart that no two match."""
+    varied = np.argsort(-fingerprints.std(axis=0))[:VARIED]
+    points = np.concatenate([10 * tolerance * keys[:, None], fingerprints[:, varied]], axis=1)
+    return cKDTree(points, balanced_tree=False)
 
 
 def first_of_kind(n: int, pairs: Int[np.ndarray, "pairs 2"]) -> Int[np.ndarray, " structures"]:

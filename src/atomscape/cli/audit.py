@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,9 +74,8 @@ def audit(
 
 def _audited(what: str, options, against: str | None, quick: bool, screen: Console | None):
     """The audit, and what was audited: a store, or the structures of a file that cannot become one."""
-    from contextlib import nullcontext
-
     from atomscape.data.audit import audit as ask
+    from atomscape.data.audit import check_names
     from atomscape.data.load import load
     from atomscape.data.unchecked import audit_of_refused, read_unchecked
 
@@ -87,9 +88,21 @@ def _audited(what: str, options, against: str | None, quick: bool, screen: Conso
             raise
         found = audit_of_refused(path, options, error, quick)
         return found, None if not found.structures else read_unchecked(path, options)
-    with nullcontext() if screen is None else screen.status("reading") as status:
-        told = None if status is None else lambda name: status.update(f"asking: {name}")
+    if screen is None:
+        return ask(data, against=other, quick=quick), data
+    with _bar(screen, len(check_names(quick))) as told:
         return ask(data, against=other, quick=quick, progress=told), data
+
+
+@contextmanager
+def _bar(screen: Console, total: int) -> Iterator[Callable[[str], None]]:
+    """Which check is asked, how many of all were, and for how long; nothing where this is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True) as shown:
+        task = shown.add_task("", total=total + 1)
+        yield lambda name: shown.update(task, description=name, advance=1)
 
 
 def show(found: Audit, screen: Console) -> None:
@@ -97,7 +110,8 @@ def show(found: Audit, screen: Console) -> None:
     from atomscape.cli.output import escaped
     from atomscape.data.fix import corrections_of
 
-    screen.print(f"[bold]{escaped(found.name)}[/]: {found.structures:,} structures\n")
+    plural = "" if found.structures == 1 else "s"
+    screen.print(f"[bold]{escaped(found.name)}[/]: {found.structures:,} structure{plural}\n")
     for finding in found.findings:
         colour = COLOURS[finding.severity]
         screen.print(
@@ -110,7 +124,10 @@ def show(found: Audit, screen: Console) -> None:
         screen.print(f"[dim]skipped  {name}: {escaped(why)}[/]", soft_wrap=True)
     counts = {s: sum(f.severity == s for f in found.findings) for s in COLOURS}
     said = ", ".join(f"{n} {s}" for s, n in counts.items() if n) or "nothing found"
-    screen.print(f"\n{said}; {len(found.seconds)} checks in {sum(found.seconds.values()):.1f} s")
+    asked = f"; {len(found.seconds)} checks in {sum(found.seconds.values()):.1f} s" if found.seconds else ""
+    if found.findings or found.skipped:
+        screen.print()
+    screen.print(f"{said}{asked}")
     if corrections := corrections_of(found):
         screen.print("\n--fix OUT would write a copy with:")
         for line in corrections:

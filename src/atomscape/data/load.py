@@ -79,8 +79,8 @@ def load(what: str | Path, reading: Reading | None = None) -> Store:
         return load_files(path, reading or Reading())
     names = source_names()
     raise LookupError(
-        f"no dataset {str(what)!r}{suggest(str(what), names)} It is neither a file or folder nor one of "
-        f"{', '.join(names)}."
+        f"no dataset {str(what)!r}{suggest(str(what), names)} It is neither a file or folder nor one of the "
+        f"{len(names)} names that `atomscape data list` shows."
     )
 
 

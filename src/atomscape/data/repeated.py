@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from atomscape.atoms.fingerprint import CUTOFF, SAME, fingerprints, matches
+from atomscape.atoms.fingerprint import CUTOFF, fingerprints, first_of_kind, has_match, matches
 from atomscape.atoms.formulas import reduced_formulas
 from atomscape.atoms.structures import Structures
 from atomscape.data.examined import Examined
 from atomscape.data.geometry_keys import geometry_keys
 
 STATE = ("total_charge", "total_spin")
-MOST_ATOMS = 6_000_000
+MOST_ATOMS = 300_000
+"""Atoms of the structures that are compared by fingerprints; some minutes."""
+
 FIRST_LOOK = 4.0
 """Å; cutoff of the fingerprints without angles, which only choose what to look at closely."""
 
@@ -34,41 +36,65 @@ def first_rows(data: Examined) -> np.ndarray:
 def same_pairs(data: Examined) -> np.ndarray:
     """Pairs (i < j) of rows that are one structure, also in another cell, order or frame [pairs, 2].
 
-    Pairs within a group are left out.
+    Exact repeats are represented by the first of them, and pairs within a group are left out.
 
     Cheap invariants first (volume per atom, or the three widths of a molecule), then fingerprints of pairs
     of atoms, then those with angles, each only for the rows that the former left in doubt.
     """
-    return data.once("same pairs", lambda: matching(data, looked_at(data)))
+    return data.once("same pairs", lambda: _matching(data, *_doubtful(data)))
 
 
-def looked_at(data: Examined) -> np.ndarray:
-    """Rows that are compared: all, or as many, evenly spread, as have six million atoms together."""
-    every = np.arange(len(data))
-    share = MOST_ATOMS / max(int(data.counts.sum()), 1)
-    return every if share >= 1 else data.sample(int(share * len(data)), every)
+def looked_at(data: Examined) -> int:
+    """Number of rows that ``same_pairs`` decides on; the others would have taken too long."""
+    return data.once("looked at", lambda: len(data) - _doubtful(data)[2])
 
 
-def matching(data: Examined, rows: np.ndarray) -> np.ndarray:
+def _doubtful(data: Examined) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rows that need fingerprints, numbers of their formulas, and how many more would have needed them."""
+
+    def find() -> tuple[np.ndarray, np.ndarray, int]:
+        rows = np.unique(first_rows(data))
+        keys = _formula_numbers(data, rows)
+        # Formulas of one group only: its frames are near one another without being the same.
+        group = np.where(data.groups[rows] < 0, -1 - rows, data.groups[rows])
+        alone = np.unique(np.unique(np.stack([keys, group], axis=1), axis=0)[:, 0], return_counts=True)
+        several = np.isin(keys, alone[0][alone[1] > 1])
+        rows, keys = rows[several], keys[several]
+        near = has_match(keys, _sizes(data, rows))
+        rows, keys = rows[near], keys[near]
+        kept = _affordable(data.counts[rows], keys)
+        return rows[kept], keys[kept], len(rows) - len(kept)
+
+    return data.once("doubtful rows", find)
+
+
+def _affordable(counts: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Which rows are compared: whole formulas, in a random but fixed order, of so many atoms together."""
+    order = np.random.default_rng(0).permutation(keys.max(initial=-1) + 1)[keys].argsort(kind="stable")
+    within = np.cumsum(counts[order]) <= MOST_ATOMS
+    return np.sort(order[within])
+
+
+def _matching(data: Examined, rows: np.ndarray, keys: np.ndarray, _: int) -> np.ndarray:
     """Pairs among these rows, none within a group."""
-    keys, group = _formula_numbers(data, rows), data.groups[rows]
-    left, features = np.arange(len(rows)), _sizes(data, rows)
+    group, left = data.groups[rows], np.arange(len(rows))
     for angles in (False, True):
-        pairs = left[matches(keys[left], features, SAME)]
-        # Frames of one trajectory are near one another without being the same.
+        pairs = left[matches(keys[left], _fingerprints(data, rows[left], angles))]
         pairs = pairs[(group[pairs[:, 0]] != group[pairs[:, 1]]) | (group[pairs[:, 0]] < 0)]
         left = np.unique(pairs)
-        features = _fingerprints(data, rows[left], angles)
-    pairs = left[matches(keys[left], features, SAME)]
     return rows[pairs]
 
 
+def kinds(data: Examined) -> np.ndarray:
+    """For each row the number of the first that it is the same as, written alike or not."""
+    alike = np.stack([first_rows(data), np.arange(len(data))], axis=1)
+    return first_of_kind(len(data), np.concatenate([alike, same_pairs(data)]))
+
+
 def across(data: Examined, other: Examined) -> np.ndarray:
-    """Pairs of a row here and a row of the other dataset that are one structure [pairs, 2]."""
-    both = Examined(_Both(data, other), {}, (), None, np.r_[data.counts, other.counts])
-    pairs = same_pairs(both)
-    between = (pairs[:, 0] < len(data)) & (pairs[:, 1] >= len(data))
-    return pairs[between] - [0, len(data)]
+    """Rows here that stand in the other dataset too."""
+    both = kinds(Examined(_Both(data, other), {}, (), None, np.r_[data.counts, other.counts]))
+    return np.flatnonzero(np.isin(both[: len(data)], both[len(data) :]))
 
 
 class _Both:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atomscape.atoms.ase import from_ase
-from atomscape.atoms.labels import label_map
 from atomscape.data.audit import Audit, audit
 from atomscape.data.check import Finding
 from atomscape.data.examined import Examined
-from atomscape.data.files import read_frames
+from atomscape.data.files import Frames, labels_of, pieces_of
 
 if TYPE_CHECKING:
     from atomscape.data.reading import Reading
@@ -24,8 +23,8 @@ def read_unchecked(path: Path, reading: Reading) -> Examined:
     ValueError
         The file cannot be read, or its labels can be understood in two ways.
     """
-    frames = list(read_frames(path))
-    labels = label_map(frames, reading.keys, reading.units, reading.stress)
+    frames = Frames(pieces_of(path), reading)
+    labels = labels_of(frames)
     return Examined.of(from_ase(frames, labels, checked=False), labels.properties)
 
 
@@ -34,6 +33,6 @@ def audit_of_refused(path: Path, reading: Reading, error: ValueError, quick: boo
     try:
         data = read_unchecked(path, reading)
     except (ValueError, OSError):
-        what = Finding("serious", str(error), (), "say how the file is to be read", None, "reading")
+        what = Finding("serious", str(error), check="reading")
         return Audit(path.name, 0, (what,), {}, {})
     return audit(data, name=path.name, quick=quick)

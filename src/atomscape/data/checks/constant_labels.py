@@ -22,17 +22,19 @@ def run(data: Examined) -> Iterator[Finding]:
     """Labels with one value in all of at least 20 structures; zero energies or stresses are worse."""
     if len(data) < FEWEST:
         return
+    count: dict[str, int] = {}
     low: dict[str, float] = {}
     high: dict[str, float] = {}
     for _, s in data.chunks():
         for name in s.labels:
             known = numpy_label(s, name)
             known = known[np.isfinite(known)]
+            count[name] = count.get(name, 0) + known.size
             if known.size:
                 low[name] = min(low.get(name, np.inf), float(known.min()))
                 high[name] = max(high.get(name, -np.inf), float(known.max()))
     for name, value in low.items():
-        if name in EXPECTED or value != high[name]:
+        if name in EXPECTED or value != high[name] or count[name] < FEWEST:
             continue
         atoms = "all atoms of " if data.properties[name].per == "atom" else ""
         yield Finding(

@@ -27,7 +27,7 @@ def run(data: Examined) -> Iterator[Finding]:
     exact = first_rows(data)
     repeats = np.flatnonzero((kind != np.arange(len(data))) & (exact == np.arange(len(data))))
     if repeats.size:
-        unique, n = len(np.unique(kind)), len(looked_at(data))
+        unique, n = len(np.unique(kind[exact])), looked_at(data)
         of = "" if n == len(data) else f"; {n} structures looked at"
         text = (
             f"{len(repeats)} structures are earlier ones in another cell, order or frame (distances equal "
@@ -38,9 +38,8 @@ def run(data: Examined) -> Iterator[Finding]:
         yield Finding(by_share(repeats, len(data), 1.1, 0.02), text, rows_of(repeats), proposal)
     yield from _other_energy(data, pairs)
     if data.other is not None:
-        both = across(data, data.other)
-        if len(both):
-            rows = np.unique(both[:, 0])
+        rows = across(data, data.other)
+        if len(rows):
             text = f"{len(rows)} structures also stand in the other dataset"
             proposal = "leave them out of the one that is tested on"
             yield Finding(by_share(rows, len(data), 1.1), text, rows_of(rows), proposal)

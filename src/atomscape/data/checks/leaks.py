@@ -7,11 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
-from atomscape.atoms.fingerprint import first_of_kind
 from atomscape.data.check import Correction, Finding, rows_of
 from atomscape.data.examined import Examined
 from atomscape.data.leaks import Contents, Leak, between
-from atomscape.data.repeated import first_rows, same_pairs
+from atomscape.data.repeated import first_rows, kinds
 
 question = "Are the parts of the split free of one another's structures and trajectories?"
 quick = False
@@ -31,9 +30,7 @@ def run(data: Examined) -> Iterator[Finding]:
     """For each two parts that have no row in common: what stands in both."""
     if len(data.splits) < 2:
         return
-    exact = first_rows(data)
-    repeats = np.stack([exact, np.arange(len(data))], axis=1)
-    alike = first_of_kind(len(data), np.concatenate([repeats, same_pairs(data)]))
+    exact, alike = first_rows(data), kinds(data)
     parts = sorted(data.splits.items(), key=lambda part: _rank(part[0]))
     for (a, in_a), (b, in_b) in combinations(parts, 2):
         if np.intersect1d(in_a, in_b).size or not len(in_a) or not len(in_b):
