@@ -1,7 +1,8 @@
 """Audit every dataset below $ATOMSCAPE_DATA and keep what was found: ``python scripts/audit.py [NAME …]``.
 
 Named sources, and the files of ``experiments/audit/files.yaml`` as they are published. Of large sources the
-first 3,000 structures are looked at. Writes ``experiments/audit/results.json``, from which the documentation
+first 3,000 structures are looked at, and of carbon-24 the number of different ones for several tolerances.
+Writes ``experiments/audit/results.json``, from which the documentation
 makes its table; with names, only these are asked and nothing is written.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 import yaml
 
 from atomscape import __version__
+from atomscape.atoms.fingerprint import fingerprints, first_of_kind, matches
 from atomscape.atoms.structures import Structures
 from atomscape.data.audit import Audit, audit
 from atomscape.data.examined import Examined
@@ -30,6 +32,7 @@ from atomscape.learn.results import commit
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments" / "audit"
 MOST = 3000
+TOLERANCES = (0.001, 0.002, 0.005, 0.007, 0.01, 0.02)
 
 
 def main() -> None:
@@ -41,7 +44,8 @@ def main() -> None:
         said = ", ".join(f"{f['check']} ({f['severity']})" for f in made["findings"]) or "nothing"
         print(f"{made['dataset']}: {made['structures']:,}, {made['seconds']:.1f} s: {said}", flush=True)
     if not wanted:
-        whole = {"version": __version__, "commit": commit(), "most": MOST, "datasets": found}
+        whole = {"version": __version__, "commit": commit(), "most": MOST, "tolerances": tolerances()}
+        whole["datasets"] = found
         (FOLDER / "results.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -80,6 +84,19 @@ def sources(wanted: list[str]) -> Iterator[dict]:
         splits = {k: np.asarray(v)[np.asarray(v) < len(s)] for k, v in source.splits(folder).items()}
         known = {p.name: p.property() for p in source.card.properties}
         yield record(name, "source", audit(Examined.of(s, known, splits)), perf_counter() - start)
+
+
+def tolerances(name: str = "carbon_24") -> dict:
+    """How many crystals of one element differ."""
+    source = find_source(name)
+    folder = find_folder(source)
+    assert folder is not None
+    prints = np.concatenate([fingerprints(s).numpy() for s in source.read(folder)])
+    keys = np.zeros(len(prints), dtype=np.int64)
+    different = {
+        f"{t:g}": len(np.unique(first_of_kind(len(prints), matches(keys, prints, t)))) for t in TOLERANCES
+    }
+    return {"dataset": name, "structures": len(prints), "different": different}
 
 
 def record(name: str, kind: str, found: Audit, seconds: float) -> dict:

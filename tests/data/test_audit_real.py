@@ -21,10 +21,12 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.audit import Audit, audit
 from atomscape.data.examined import Examined
 from atomscape.data.files import read_frames
-from atomscape.data.fix import write_corrected
+from atomscape.data.fix import corrections_of, write_corrected
 from atomscape.data.load import load
 from atomscape.data.named import source_names
 from atomscape.data.packed import cells_from_parameters
+from atomscape.data.reading import Reading
+from atomscape.data.unchecked import audit_of_refused
 from atomscape.units import KBAR, KCAL_PER_MOL
 
 pytestmark = pytest.mark.real
@@ -122,6 +124,41 @@ def test_nomad_devset(real_data) -> None:
     assert "joule" in found["energy_unit"]
     assert "with another energy" in found["repeats"]
     assert "levels" in found
+
+
+def test_materials_project_devset(real_data) -> None:
+    """Total energies of several functionals beside formation energies of one."""
+    pytest.importorskip("lmdb")
+    path = real_data("matsciml_devsets") / "materials_project.lmdb"
+    found = audit(load(path, Reading(trust=True)))
+    assert list(serious(found)) == ["levels"]
+    said = " ".join(f.evidence for f in found.findings)
+    assert "differ by more than 1.0 eV/atom in 81 structures" in said
+    assert "formation_energy of 26 of 200 structures are not of one method" in said
+    assert all(f.correction is None for f in found.findings if f.check == "levels"), "whose energy is right?"
+
+
+def test_refused_nomad_devset(real_data) -> None:
+    """Cells in metre are singular as Å; a file that cannot become a store is audited all the same."""
+    pytest.importorskip("lmdb")
+    path, trusted = real_data("matsciml_devsets") / "nomad.lmdb", Reading(trust=True)
+    with pytest.raises(ValueError, match="singular") as refused:
+        load(path, trusted)
+    found = audit_of_refused(path, trusted, refused.value)
+    assert {"length_unit", "energy_unit", "levels"} <= serious(found).keys()
+    assert not any("left out: energy" in line for line in corrections_of(found))
+
+
+def test_mlearn_as_published(real_data) -> None:
+    """Its virial is a pressure in kbar with the components xx yy zz xy yz xz: unit, sign and order."""
+    frames = list(read_frames(real_data("mlearn") / "Cu.extxyz.gz"))
+    virial = np.array([a.info.pop("virial_stress") for a in frames])
+    as_written = from_ase(frames, label_map(frames)).with_labels(stress=torch.from_numpy(from_voigt(virial)))
+    found = audit(as_written)
+    assert {"strain", "stress"} <= serious(found).keys()
+    said = " ".join(f"{f.evidence} {f.proposal}" for f in found.findings)
+    assert "kbar" in said
+    assert "exchange" in said
 
 
 def test_water_monomers(real_data) -> None:

@@ -212,6 +212,7 @@ def test_leaks() -> None:
     assert alike.correction is not None
     assert (alike.correction.part, alike.correction.rows) == ("train", (2,))
     assert findings(splits(batch, train=np.arange(50), test=np.arange(50, 60)), "leaks") == []
+    assert findings(splits(batch, train_hot=np.arange(50), train_cold=np.arange(50, 62)), "leaks") == []
 
 
 def test_one_trajectory_in_two_parts() -> None:

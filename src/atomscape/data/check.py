@@ -75,11 +75,13 @@ class Check(Protocol):
     """One question to a dataset.
 
     ``question`` is a sentence for the documentation. ``quick`` says that ``atomscape info`` asks it too: it
-    looks at every structure once and needs no neighbours beyond the closest.
+    looks at every structure once and needs no neighbours beyond the closest. ``needs`` says without what it
+    has nothing to ask.
     """
 
     question: str
     quick: bool
+    needs: str
 
     def run(self, data: Examined, /) -> Iterator[Finding]:
         """Findings on a dataset; ImportError where an optional library is needed and not there."""

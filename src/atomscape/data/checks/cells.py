@@ -11,6 +11,7 @@ from atomscape.data.examined import Examined
 
 question = "Do cells have room for their atoms, not too little and not too much, and right-handed axes?"
 quick = True
+needs = "crystals"
 
 VOLUMES = (3.0, 150.0)  # Å³ per atom
 

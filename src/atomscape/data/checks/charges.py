@@ -11,6 +11,7 @@ from atomscape.data.examined import Examined, numpy_label
 
 question = "Do total charge, spin multiplicity, number of electrons and partial charges fit together?"
 quick = True
+needs = "total_charge with total_spin, or charges"
 
 MOST_PER_ATOM = 8.0  # e
 APART = 0.05  # e

@@ -12,6 +12,7 @@ from atomscape.data.examined import Examined, numpy_label
 
 question = "Does every label take more than one value?"
 quick = True
+needs = "20 structures"
 
 FEWEST = 20
 EXPECTED = ("total_charge", "total_spin", "isolated_atom", "forces")

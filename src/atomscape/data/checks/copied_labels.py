@@ -13,6 +13,7 @@ from atomscape.data.repeated import first_rows
 
 question = "Does every structure have labels of its own, not those of another one?"
 quick = True
+needs = "tensors or vectors"
 
 SERIOUS = 0.05
 FEWEST = 3

@@ -11,6 +11,7 @@ from atomscape.data.examined import Examined
 
 question = "Are atoms at least half a bond apart?"
 quick = True
+needs = "structures"
 
 CLOSEST = 0.5  # Å
 RATIO = 0.5  # of the sum of covalent radii

@@ -13,6 +13,7 @@ from atomscape.data.repeated import STATE, across, first_rows, looked_at, same_p
 
 question = "Is every structure another one, whatever its cell, order of atoms or frame?"
 quick = False
+needs = "structures"
 
 DIFFERENT = 0.02  # eV/atom
 

@@ -21,6 +21,7 @@ from atomscape.units import HARTREE, conversion_factor
 
 question = "Is the size of the energies one that electrons can have, in eV?"
 quick = True
+needs = "energies"
 
 NAMES = ("energy", "energy_zero_kelvin", "internal_energy", "enthalpy", "free_energy")
 UNITS = ("kcal/mol", "kJ/mol", "meV", "Ha", "Ry", "J")

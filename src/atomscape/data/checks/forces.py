@@ -15,6 +15,7 @@ from atomscape.data.examined import Examined, numpy_label
 
 question = "Are forces of a possible size, do they add up to zero, and are zeros due to symmetry?"
 quick = True
+needs = "forces"
 
 LARGE = 50.0  # eV/Å
 TYPICAL = 10.0  # eV/Å

@@ -14,6 +14,7 @@ from atomscape.data.examined import Examined, nearest_of
 
 question = "Do positions fill their cells, or are they fractional coordinates called Cartesian?"
 quick = True
+needs = "crystals"
 
 CLOSE = 0.5
 """Of the sum of covalent radii: closer is no bond."""

@@ -17,6 +17,7 @@ from atomscape.units import BOHR
 
 question = "Are nearest neighbours about a covalent distance apart, so that lengths are in Å?"
 quick = True
+needs = "structures"
 
 UNITS = {"m": 1e10, "nm": 10.0, "pm": 1e-2, "Bohr": BOHR}
 SENSIBLE = (0.75, 1.4)

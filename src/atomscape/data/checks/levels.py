@@ -16,6 +16,7 @@ from atomscape.data.residuals import bound_rows, robust_misfit
 
 question = "Do all energies come from one method: one heap around the sum over elements, no outliers?"
 quick = True
+needs = "energies of 20 structures or more than elements"
 
 OUTLIER = 5.0  # eV/atom beside the composition's share, and 30 times the median deviation
 FEWEST = 20

@@ -13,6 +13,7 @@ from atomscape.data.residuals import bound_rows, misfit
 
 question = "Do extensive labels grow with the structure, and intensive ones not?"
 quick = True
+needs = "energies of structures of several sizes"
 
 NAMES = ("energy", "formation_energy")
 SAMPLE = 4000

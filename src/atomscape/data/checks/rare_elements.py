@@ -12,6 +12,7 @@ from atomscape.data.examined import Examined
 
 question = "Does every element occur in more than one structure?"
 quick = True
+needs = "50 structures"
 
 FEWEST = 50
 

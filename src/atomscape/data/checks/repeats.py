@@ -12,6 +12,7 @@ from atomscape.data.repeated import first_rows
 
 question = "Does every structure stand once?"
 quick = True
+needs = "structures"
 
 DIFFERENT = 1e-3  # eV
 MANY = 0.3

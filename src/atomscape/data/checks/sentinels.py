@@ -12,6 +12,7 @@ from atomscape.data.examined import Examined
 
 question = "Are labels free of −999 and of zeros that mean unknown?"
 quick = True
+needs = "scalar labels"
 
 VALUES = (-9999.0, -999.0, -99.0, 999.0, 9999.0, 99999.0)
 

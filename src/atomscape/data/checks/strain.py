@@ -20,6 +20,7 @@ from atomscape.units import GPA, KBAR
 
 question = "Does stress answer strain with the right sign, order of components and size?"
 quick = False
+needs = "stresses of strained cells"
 
 SMALL, LARGE = 2e-3, 0.12
 """Strains that count."""

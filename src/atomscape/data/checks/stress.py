@@ -13,6 +13,7 @@ from atomscape.units import GPA, KBAR
 
 question = "Are stresses symmetric, of a possible size, and those that the virials give?"
 quick = True
+needs = "stresses"
 
 LARGE = 1.0  # eV/Å³
 VIRIALS = ("virial", "virials")

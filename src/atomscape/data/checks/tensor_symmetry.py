@@ -17,6 +17,7 @@ from atomscape.data.examined import Examined, numpy_label
 
 question = "Are forces, stresses and other tensors invariant under the symmetry operations of their crystals?"
 quick = False
+needs = "tensors or forces of crystals; spglib"
 
 SAMPLE = 400
 LARGEST = 200  # atoms
@@ -25,8 +26,8 @@ BROKEN = 0.1
 """Change on symmetrising, relative to the tensor, above which it does not have the crystal's symmetry."""
 SERIOUS = 0.2
 """Share of symmetric crystals."""
-OF_A_PATH = ("displacements", "velocities")
-"""Vectors that say where a structure goes: they need not have its symmetry."""
+FREE = ("displacements", "velocities", "polarization")
+"""Vectors that need not have the symmetry: where a structure goes, and what is known but for a quantum."""
 SMALLEST = {"forces": 0.02, "stress": 1e-3}
 """Largest component below which nothing is asked: noise of the calculation."""
 
@@ -102,7 +103,7 @@ def _change(s: Structures, name: str, prop: Property, turns: np.ndarray, images:
 
 def _is_tensor(prop: Property) -> bool:
     """Whether a label belongs to the crystal and turns with it; three numbers of a user's column need not."""
-    if prop.name in OF_A_PATH:
+    if prop.name in FREE:
         return False
     return bool(prop.shape) and set(prop.shape) == {3} and (len(prop.shape) > 1 or prop.irreps.l_max > 0)
 

@@ -12,6 +12,7 @@ from atomscape.data.examined import Examined, numpy_label
 
 question = "Is every label a finite number or NaN, and known for all atoms of a structure or none?"
 quick = True
+needs = "labels"
 
 
 def run(data: Examined) -> Iterator[Finding]:

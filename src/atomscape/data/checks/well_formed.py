@@ -18,6 +18,7 @@ question = (
     "where periodic?"
 )
 quick = True
+needs = "structures"
 
 METRE = 1e-6
 """Å; cells and molecules smaller than this are in metres."""

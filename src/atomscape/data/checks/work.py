@@ -15,6 +15,7 @@ question = (
     "Does the energy change between near frames by the work of the forces: same unit, sign, per structure?"
 )
 quick = False
+needs = "energies and forces of near frames"
 
 FLOPPY, STIFF = 0.02, 250.0  # eV/Å²; a C≡C bond has 100, and a mean over all ways much less
 RIGHT = 0.35
