@@ -75,7 +75,7 @@ def _inputs(element: str, folder: Path) -> list[Path]:
 
 
 def _read(element: str, folder: Path) -> Iterator[Structures]:
-    """Frames, ids ``<element>/<k>``; the test frames follow the training frames."""
+    """Frames, ids ``<element>-<k>``; the test frames follow the training frames."""
     paths = _inputs(element, folder)
     if paths[0].suffix == ".gz":
         columns = (column("energy"), column("forces"), column("stress", "tensor", place="info"))
@@ -103,7 +103,7 @@ def _frame(element: str, record: Mapping) -> Structures:
 
 
 def _named(structures: Structures, element: str, first: int) -> Structures:
-    return replace(structures, ids=tuple(f"{element}/{first + k}" for k in range(len(structures))))
+    return replace(structures, ids=tuple(f"{element}-{first + k}" for k in range(len(structures))))
 
 
 def _splits(element: str, folder: Path) -> Mapping[str, np.ndarray]:
