@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 
@@ -39,7 +40,7 @@ def main() -> None:
     """Ask, print a line each, and write the file."""
     wanted = sys.argv[1:]
     found = []
-    for made in (*files(wanted), *sources(wanted)):
+    for made in chain(files(wanted), sources(wanted)):
         found.append(made)
         said = ", ".join(f"{f['check']} ({f['severity']})" for f in made["findings"]) or "nothing"
         print(f"{made['dataset']}: {made['structures']:,}, {made['seconds']:.1f} s: {said}", flush=True)

@@ -79,7 +79,7 @@ def test_mlearn_as_published(tmp_path, element, group, order) -> None:
         rows = [record(element, group, "virial_stress", -8.0 - k) for k in range(n)]
         (tmp_path / element / file).write_text(json.dumps(rows))
     s = read(f"mlearn:{element}", tmp_path)
-    assert s.ids == (f"{element}/0", f"{element}/1", f"{element}/2")
+    assert s.ids == (f"{element}-0", f"{element}-1", f"{element}-2")
     assert s.labels["energy"].tolist() == [-8.0, -9.0, -8.0]
     np.testing.assert_allclose(s.labels["stress"][0], stress_from_kbar(np.arange(1.0, 7), order))
     assert s.labels["forces"][:, 0].tolist() == [0.1, -0.1] * 3
