@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
@@ -114,11 +114,11 @@ def has_match(
     return np.isfinite(second[:, 0])
 
 
-def _tree(keys: np.ndarray, fingerprints: np.ndarray, tolerance: float) -> cKDTree:
+def _tree(keys: np.ndarray, fingerprints: np.ndarray, tolerance: float) -> KDTree:
     """Structures as points: the most varied features, and keys so far apart that no two match."""
     varied = np.argsort(-fingerprints.std(axis=0))[:VARIED]
     points = np.concatenate([10 * tolerance * keys[:, None], fingerprints[:, varied]], axis=1)
-    return cKDTree(points, balanced_tree=False)
+    return KDTree(points, balanced_tree=False)
 
 
 def first_of_kind(n: int, pairs: Int[np.ndarray, "pairs 2"]) -> Int[np.ndarray, " structures"]:

@@ -52,7 +52,7 @@ def run(data: Examined) -> Iterator[Finding]:
 
 def _contents(data: Examined, part: str, rows: np.ndarray, kinds: np.ndarray) -> Contents:
     """What a part holds, a structure's kind being the number of the first one that it is the same as."""
-    ids = [data.ids[r] for r in rows.tolist()] if len(data.ids) else [""] * len(rows)
+    ids = [str(data.ids[r]) if len(data.ids) else "" for r in rows.tolist()]
     return Contents("", part, ids, [], kinds[rows], None, rows)
 
 
