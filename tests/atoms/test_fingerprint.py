@@ -15,6 +15,7 @@ from atomscape.atoms.fingerprint import (
     distance,
     fingerprints,
     first_of_kind,
+    has_match,
     matches,
 )
 from atomscape.atoms.formulas import reduced_formulas
@@ -97,6 +98,19 @@ def test_matches_and_kinds(rng):
     assert kind[[3, 7, 41, 20]].tolist() == [3, 3, 3, 20]
     assert len(np.unique(kind)) == 58
     assert matches(np.zeros(0, np.int64), np.zeros((0, 5)), 0.1).shape == (0, 2)
+
+
+def test_what_has_no_near_one_has_no_match(rng):
+    values, keys = rng.normal(size=(300, 9)), rng.integers(0, 4, 300)
+    keys[40:80] = keys[:40]
+    values[40:80] = values[:40] + 0.02 * rng.normal(size=(40, 9))
+    pairs = matches(keys, values, 0.04)
+    every = [(i, j) for i in range(300) for j in range(i + 1, 300) if keys[i] == keys[j]]
+    slow = {(i, j) for i, j in every if distance(values[i], values[j]) < 0.04}
+    assert {tuple(p) for p in pairs.tolist()} == slow
+    assert len(slow) > 5
+    assert set(pairs.reshape(-1).tolist()) <= set(np.flatnonzero(has_match(keys, values, 0.04)).tolist())
+    assert has_match(keys[:1], values[:1]).tolist() == [False]
 
 
 @pytest.mark.real

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from atomscape.atoms.ase import to_ase
 from atomscape.atoms.structures import Structures
 from atomscape.cli.app import app
+from atomscape.data import repeated
 from atomscape.data.audit import audit, check_names
 from atomscape.data.card import Card
 from atomscape.data.corrected import Corrected
@@ -155,3 +156,29 @@ def test_labels_that_are_refused_are_a_finding(tmp_path) -> None:
     (found,) = json.loads(done.stdout)
     assert (found["check"], found["severity"]) == ("reading", "serious")
     assert "contradict" in found["evidence"]
+
+
+def test_what_cannot_be_read_is_one_finding(tmp_path) -> None:
+    (tmp_path / "empty.extxyz").touch()
+    done = CliRunner().invoke(app, ["data", "audit", str(tmp_path / "empty.extxyz")])
+    assert done.exit_code == 1
+    assert "0 structures" in done.stdout
+    assert "is empty" in done.stdout
+    assert "checks in" not in done.stdout, "none was asked"
+
+
+def test_only_so_many_atoms_are_compared(monkeypatch) -> None:
+    monkeypatch.setattr(repeated, "MOST_ATOMS", 60)
+    twice = replace(molecules(), positions=molecules().positions.flip(1).contiguous())
+    data = Examined.of(Structures.concatenate([molecules(), twice]))
+    (found,) = audit(data, checks=["duplicates"]).findings
+    assert 0 < len(found.rows) < 60
+    assert f"{repeated.looked_at(data)} structures looked at" in found.evidence
+    compared = data.counts[list(found.rows)].sum()
+    assert compared <= 60
+
+
+def test_one_trajectory_is_not_compared_with_itself() -> None:
+    frames = replace(molecules(), ids=tuple(f"run/{k}" for k in range(60)))
+    assert len(repeated.same_pairs(Examined.of(frames))) == 0
+    assert repeated.looked_at(Examined.of(frames)) == 60

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atomscape.atoms.ase import from_ase
+from atomscape.atoms.fingerprint import matches
 from atomscape.atoms.structures import Structures
+from atomscape.data.copies import COPY, copies, identities
 from atomscape.data.geometry_keys import geometry_keys
 from atomscape.data.leaks import contents, find_leaks
 from atomscape.data.load import load
@@ -90,6 +92,28 @@ def test_a_supercell_is_the_same_crystal() -> None:
     test = from_ase([make_supercell(cell, np.diag([2, 1, 1])), bulk("Ni")])
     leak = leaks_of(train, test, fingerprint=True)["structure"]
     assert (leak.count, leak.of) == (1, 2)
+
+
+@pytest.mark.parametrize(("decimals", "step", "same"), [(4, 0.0, True), (3, 0.0, True), (9, 0.03, False)])
+def test_rounded_positions_are_copies_and_frames_of_dynamics_are_not(rng, decimals, step, same) -> None:
+    crystal = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+    crystal.positions += 0.1 * rng.normal(size=crystal.positions.shape)
+    other = make_supercell(crystal, np.diag([1, 2, 1]))
+    other.positions = (other.positions + step * rng.normal(size=other.positions.shape)).round(decimals)
+    other.rotate(30, (1, 1, 3), rotate_cell=True)
+    assert ("structure" in leaks_of(from_ase(crystal), from_ase(other), fingerprint=True)) == same
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["3bpa", "lips"])
+def test_frames_of_dynamics_are_no_copies(real_data, name) -> None:
+    real_data(name)
+    store = load(name)
+    rows = np.flatnonzero(store.counts > 1)[:160]
+    formulas, prints = identities([store[rows]])
+    assert len(copies(formulas, prints)) == 0
+    pairs = matches(np.zeros(len(rows), np.int64), prints, 30 * COPY)
+    assert len(pairs) > 0, "they are near, and the tolerance tells them apart"
 
 
 @pytest.mark.real

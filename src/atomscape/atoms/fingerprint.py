@@ -110,8 +110,8 @@ def has_match(
     if len(keys) < 2:
         return np.zeros(len(keys), dtype=bool)
     tree = _tree(keys, fingerprints, tolerance)
-    second = tree.query(tree.data, k=[2], p=np.inf, distance_upper_bound=1.001 * tolerance)[0]
-    return np.isfinite(second[:, 0])
+    second = tree.query(tree.data, k=2, p=np.inf, distance_upper_bound=1.001 * tolerance)[0]
+    return np.isfinite(second[:, 1])
 
 
 def _tree(keys: np.ndarray, fingerprints: np.ndarray, tolerance: float) -> KDTree:

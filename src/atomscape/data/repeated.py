@@ -60,17 +60,19 @@ def _doubtful(data: Examined) -> tuple[np.ndarray, np.ndarray, int]:
         alone = np.unique(np.unique(np.stack([keys, group], axis=1), axis=0)[:, 0], return_counts=True)
         several = np.isin(keys, alone[0][alone[1] > 1])
         rows, keys = rows[several], keys[several]
-        near = has_match(keys, _sizes(data, rows))
+        sizes = _sizes(data, rows)
+        near = has_match(keys, sizes)
         rows, keys = rows[near], keys[near]
-        kept = _affordable(data.counts[rows], keys)
+        kept = _affordable(data.counts[rows], keys, sizes[near])
         return rows[kept], keys[kept], len(rows) - len(kept)
 
     return data.once("doubtful rows", find)
 
 
-def _affordable(counts: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Which rows are compared: whole formulas, in a random but fixed order, of so many atoms together."""
-    order = np.random.default_rng(0).permutation(keys.max(initial=-1) + 1)[keys].argsort(kind="stable")
+def _affordable(counts: np.ndarray, keys: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which rows are compared, of so many atoms together: formulas in a random but fixed order, like by like."""
+    place = np.random.default_rng(0).permutation(keys.max(initial=-1) + 1)[keys]
+    order = np.lexsort((sizes[:, 0], place))
     within = np.cumsum(counts[order]) <= MOST_ATOMS
     return np.sort(order[within])
 
