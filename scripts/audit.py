@@ -3,7 +3,7 @@
 Named sources, and the files of ``experiments/audit/files.yaml`` as they are published. Of large sources the
 first 3,000 structures are looked at, and of carbon-24 the number of different ones for several tolerances.
 Writes ``experiments/audit/results.json``, from which the documentation
-makes its table; with names, only these are asked and nothing is written.
+makes its tables; with names, only these are asked anew.
 """
 
 from __future__ import annotations
@@ -44,10 +44,12 @@ def main() -> None:
         found.append(made)
         said = ", ".join(f"{f['check']} ({f['severity']})" for f in made["findings"]) or "nothing"
         print(f"{made['dataset']}: {made['structures']:,}, {made['seconds']:.1f} s: {said}", flush=True)
-    if not wanted:
-        whole = {"version": __version__, "commit": commit(), "most": MOST, "tolerances": tolerances()}
-        whole["datasets"] = found
-        (FOLDER / "results.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    file = FOLDER / "results.json"
+    whole = json.loads(file.read_text()) if wanted else {"most": MOST, "tolerances": tolerances()}
+    anew = {made["dataset"]: made for made in found}
+    kept = [anew.pop(row["dataset"], row) for row in whole.get("datasets", [])]
+    whole["datasets"] = [*kept, *anew.values()]
+    file.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 
 
 def files(wanted: list[str]) -> Iterator[dict]:
@@ -109,6 +111,7 @@ def record(name: str, kind: str, found: Audit, seconds: float) -> dict:
         "structures": found.structures,
         "seconds": round(seconds, 2),
         "skipped": found.skipped,
+        "written_by": f"{__version__}, commit {(commit() or '?')[:8]}",
         "findings": findings,
     }
 

@@ -27,18 +27,17 @@ def results(file: Path) -> dict:
 
 
 def found(content: dict, kind: str) -> str:
-    """One line per dataset of a kind (``file`` or ``source``), with what is serious in words."""
-    lines = [
-        "| dataset | structures | seconds | serious | warnings | what |",
-        "|---|---:|---:|---:|---:|---|",
-    ]
-    for row in content["datasets"]:
-        if row["kind"] != kind:
-            continue
+    """A table of the datasets of a kind (``file`` or ``source``); of files also what is serious, in words."""
+    head = ("dataset", "structures", "seconds", "serious", "warnings", "what")
+    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * 4 + "|---|"]
+    rows = [row for row in content["datasets"] if row["kind"] == kind]
+    for row in rows:
         counts = [sum(f["severity"] == s for f in row["findings"]) for s in SEVERITIES[:2]]
-        cells = [f"`{row['dataset']}`", f"{row['structures']:,}", f"{row['seconds']:.1f}", *map(str, counts)]
-        lines.append("| " + " | ".join([*cells, _cell(_what(row["findings"]))]) + " |")
-    return "\n".join([*lines, "", _origin(content)])
+        name = f"`{row['dataset'].rpartition('/')[2]}`"
+        cells = [name, f"{row['structures']:,}", f"{row['seconds']:.1f}", *map(str, counts)]
+        lines.append("| " + " | ".join([*cells, _names(row["findings"])]) + " |")
+    words = [_words(row) for row in rows if kind == "file"]
+    return "\n".join([*lines, "", *filter(None, words), "", _origin(content, rows)])
 
 
 def by_tolerance(content: dict) -> str:
@@ -63,16 +62,22 @@ def checks(content: dict) -> str:
     return "\n".join([*lines, ""])
 
 
-def _what(findings: Iterable[dict]) -> str:
-    """Serious findings in words, one of each check; of warnings the names of the checks."""
-    serious: dict[str, str] = {}
-    for f in findings:
+def _names(findings: Iterable[dict]) -> str:
+    """Checks that found something serious, bold, and those that warn."""
+    by = {s: dict.fromkeys(f["check"] for f in findings if f["severity"] == s) for s in SEVERITIES[:2]}
+    bold = [f"**{name.replace('_', ' ')}**" for name in by["serious"]]
+    return ", ".join([*bold, *(n.replace("_", " ") for n in by["warning"] if n not in by["serious"])])
+
+
+def _words(row: dict) -> str:
+    """Serious findings of a dataset, the first of each check."""
+    said: dict[str, str] = {}
+    for f in row["findings"]:
         if f["severity"] == "serious":
-            serious.setdefault(f["check"], f["evidence"])
-    told = [f"**{name.replace('_', ' ')}**: {_short(text)}" for name, text in serious.items()]
-    others = dict.fromkeys(f["check"] for f in findings if f["severity"] == "warning")
-    names = ", ".join(name.replace("_", " ") for name in others if name not in serious)
-    return "; ".join([*told, *([names] if names else [])])
+            said.setdefault(
+                f["check"], f"    - {f['check'].replace('_', ' ')}: {_short(_cell(f['evidence']))}"
+            )
+    return "\n".join([f"- `{row['dataset']}`", *said.values()]) if said else ""
 
 
 def _short(text: str) -> str:
@@ -83,7 +88,6 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _origin(content: dict) -> str:
-    commit = (content["commit"] or "?")[:8]
-    most = f"Of sources at most the first {content['most']:,} structures."
-    return f"{most} Written by atomscape {content['version']}, commit {commit}."
+def _origin(content: dict, rows: list[dict]) -> str:
+    versions = "; ".join(dict.fromkeys(row["written_by"] for row in rows))
+    return f"Of sources at most the first {content['most']:,} structures. Written by atomscape {versions}."

@@ -38,7 +38,8 @@ def test_a_line_per_dataset() -> None:
     for kind in ("file", "source"):
         table = found(CONTENT, kind)
         for row in CONTENT["datasets"]:
-            assert (f"| `{row['dataset']}` |" in table) == (row["kind"] == kind)
+            name = row["dataset"].rpartition("/")[2]
+            assert (f"| `{name}` | {row['structures']:,} |" in table) == (row["kind"] == kind)
     assert by_tolerance(CONTENT).count("\n") == len(CONTENT["tolerances"]["different"]) + 2
     counts = list(CONTENT["tolerances"]["different"].values())
     assert counts == sorted(counts, reverse=True), "a larger tolerance tells fewer apart"
@@ -54,9 +55,11 @@ def test_clean_sources_raised_no_serious_alarm() -> None:
 def test_long_evidence_is_cut_and_bars_are_escaped() -> None:
     row = {"check": "cells", "severity": "serious", "evidence": "a|b " * 200}
     one = {"dataset": "x", "kind": "file", "structures": 1, "seconds": 1.0, "findings": [row]}
-    line = found({**CONTENT, "datasets": [one]}, "file").splitlines()[2]
-    assert len(line) < 500
-    assert "a\\|b" in line
+    one["written_by"] = "0"
+    table, _, words = found({**CONTENT, "datasets": [one]}, "file").partition("- `x`")
+    assert "| `x` | 1 | 1.0 | 1 | 0 | **cells** |" in table
+    assert len(words) < 500
+    assert "a\\|b" in words
 
 
 def test_a_missing_file_says_how_it_is_made(tmp_path) -> None:

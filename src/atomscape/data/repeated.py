@@ -70,7 +70,7 @@ def _doubtful(data: Examined) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _affordable(counts: np.ndarray, keys: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Which rows are compared, of so many atoms together: formulas in a random but fixed order, like by like."""
+    """Which rows are compared, of so many atoms: formulas in a random but fixed order, like beside like."""
     place = np.random.default_rng(0).permutation(keys.max(initial=-1) + 1)[keys]
     order = np.lexsort((sizes[:, 0], place))
     within = np.cumsum(counts[order]) <= MOST_ATOMS

@@ -79,7 +79,7 @@ def _read(element: str, folder: Path) -> Iterator[Structures]:
     paths = _inputs(element, folder)
     if paths[0].suffix == ".gz":
         columns = (column("energy"), column("forces"), column("stress", "tensor", place="info"))
-        yield from read_columns(paths[0], columns, lambda k, _: f"{element}/{k}", partial(_stress, element))
+        yield from read_columns(paths[0], columns, lambda k, _: f"{element}-{k}", partial(_stress, element))
         return
     k = 0
     for path in paths:
