@@ -77,7 +77,7 @@ def test_installed_packages_are_opened_once(monkeypatch):
 def test_a_typo_gets_a_suggestion():
     """The message names what was asked, what is near, and what exists."""
     with pytest.raises(
-        LookupError, match=r"no encoders called 'shcnet'; did you mean 'schnet'\? Known: .*tfn"
+        LookupError, match=r"no encoder called 'shcnet'; did you mean 'schnet'\? Known: .*tfn"
     ):
         find("encoders", "shcnet")
     with pytest.raises(LookupError, match="did you mean 'encoders'"):

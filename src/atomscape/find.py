@@ -53,7 +53,14 @@ def find(kind: str, name: str) -> ModuleType:
     for entry in _offered(kind).select(name=name):
         return entry.load()
     names = available(kind)
-    raise LookupError(f"no {kind} called {name!r}{suggest(name, names)} Known: {', '.join(names)}.")
+    raise LookupError(
+        f"no {_in_words(kind)} called {name!r}{suggest(name, names)} Known: {', '.join(names)}."
+    )
+
+
+def _in_words(kind: str) -> str:
+    """What one plug-in of a kind is called: ``data.sources`` → ``source``."""
+    return kind.rpartition(".")[2].removesuffix("s")
 
 
 def _imported(path: str) -> ModuleType:

@@ -48,7 +48,7 @@ def test_a_mistake_is_one_line(run):
     """What was asked, what is near; no traceback; status 1."""
     status, out, err = run("data", "info", "qm99")
     assert (status, out) == (1, "")
-    assert "no dataset 'qm99'; did you mean 'qm9'?" in err
+    assert "'qm99' is no file, no folder and no named dataset; did you mean 'qm9'?" in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
 

@@ -106,7 +106,14 @@ def test_data_commands(run, copper, here):
     status, out, _ = run("data", "list")
     assert status == 0
     assert "qm9" in out
-    assert "in the package" in out
+    assert "embedded" in out
+    assert max(map(len, out.splitlines())) <= 120, "a line each"
+    assert "QM9" in run("data", "list", "qm9")[1]
+    assert "lips" not in run("data", "list", "qm9")[1]
+    listed = json.loads(run("data", "list", "--here", "--json")[1])
+    assert {"sample", "n_body:charged"} & {row["name"] for row in listed}
+    assert not any(row["state"].startswith("to ") for row in listed)
+    assert "no named dataset" in run("data", "list", "nothing like it")[1]
     status, out, _ = run("data", "info", "qm9")
     assert status == 0
     assert "atomscape data get qm9" in out

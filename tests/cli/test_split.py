@@ -73,3 +73,11 @@ def test_mistakes(run, copper, arguments, message):
     status, _, err = run("data", *arguments)
     assert status == 1
     assert message in " ".join(err.split())
+
+
+def test_parts_are_called_by_their_names(run, copper):
+    """A typo in the name of a part is not a new part; parts that got nothing are told."""
+    status, _, err = run("data", "split", copper, "--parts", "trian=0.8,test=0.2", "--out", "s.json")
+    assert (status, "'trian'" in err, "train, val, test" in err) == (1, True, True)
+    _, out, _ = run("data", "split", copper, "--by", "composition", "--out", "s.json")
+    assert "note: nothing is in val, test" in out

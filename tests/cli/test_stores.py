@@ -43,3 +43,13 @@ def test_merge_joins(run, copper, here):
     status, _, err = run("data", "merge", "both", "first.xyz", "second.xyz")
     assert status == 1
     assert "--overwrite" in err
+
+
+def test_the_same_structures_twice_are_told(run, copper):
+    """Appending by accident twice is seen; stores of one name are joined under names of their own."""
+    run("data", "convert", copper, "store")
+    _, out, _ = run("data", "append", "store", copper)
+    assert "30 of them have ids that stood in the store before" in out
+    status, out, err = run("data", "merge", "both", "store", copper, "--names", "old,new")
+    assert (status, err) == (0, "")
+    assert "60 + 30 = 90 structures" in out

@@ -364,3 +364,18 @@ def test_open_matsciml_of_pymatgen(real_data) -> None:
 def test_metres_called_positions_are_refused(real_data) -> None:
     with pytest.raises(ValueError, match="singular"):
         load(real_data("matsciml_devsets") / "nomad.jsonl.gz")
+
+
+@pytest.mark.parametrize(
+    "suffix", ["h5", "parquet", "aselmdb", "lmdb", "db", "jsonl.gz", "smi", "pt", "cif", "xyz"]
+)
+def test_noise_is_told_by_the_name_of_its_file(tmp_path, suffix) -> None:
+    """Whatever a file is called, noise in it is one clear error that names it, and can be left out."""
+    path = tmp_path / f"noise.{suffix}"
+    path.write_bytes(np.random.default_rng(0).bytes(1000))
+    for trust in (True, False) if suffix != "pt" else (True,):
+        with pytest.raises(ValueError, match=f"noise.{suffix} "):
+            convert_any(path, tmp_path / "out", Reading(trust=trust))
+    (tmp_path / "good.extxyz").write_text("1\n\nH 0 0 0\n")
+    done = convert_any(tmp_path, tmp_path / "out", Reading(trust=True, skip_unreadable=True))
+    assert done.structures == 1

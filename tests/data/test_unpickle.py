@@ -103,10 +103,14 @@ def test_containers_may_hold_themselves() -> None:
 
 def test_many_tuples_of_tuples_take_no_time() -> None:
     value: tuple = (0,)
-    for _ in range(60):
+    for _ in range(20):
         value = (value, value)
     found = unpickled(pickle.dumps(value))
     assert found[0] is found[1], "each is made once"
+    for _ in range(40):
+        value = (value, value)
+    with pytest.raises(UnsafePickle, match="would become"):
+        unpickled(pickle.dumps(value))
 
 
 class Calls:

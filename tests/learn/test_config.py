@@ -46,7 +46,7 @@ def test_overrides_leave_the_input_alone():
         ("trainig.epochs=3", r"unknown key 'trainig'; did you mean 'training'\?"),
         ("training.epoch=3", r"training: unknown key 'epoch'; did you mean 'epochs'\?"),
         ("encoder.chanels=3", r"encoder: unknown key 'chanels'; did you mean 'channels'\?"),
-        ("encoder.kind=schnt", r"no encoders called 'schnt'; did you mean 'schnet'\?"),
+        ("encoder.kind=schnt", r"no encoder called 'schnt'; did you mean 'schnet'\?"),
         ("objectives.0.head={kind: scalr}", r"did you mean 'scalar'\?"),
         ("objectives.0.head={kind: scalar, hiden: 3}", r"did you mean 'hidden'\?"),
         ("objectives.0.dataset=tyo", r"no dataset called 'tyo'; did you mean 'toy'\?"),

@@ -32,17 +32,34 @@ What = Annotated[
 
 
 @app.command("list")
-def list_datasets() -> None:
-    """Named datasets: what each holds, and whether it is on this machine."""
-    from atomscape.cli.output import console, table
+def list_datasets(
+    text: Annotated[str, typer.Argument(help="Only datasets whose name, title or licence has this.")] = "",
+    here: Annotated[bool, typer.Option("--here", help="Only those that need no network.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as a list.")] = False,
+) -> None:
+    """Named datasets: what each holds, and whether it is on this machine; data info says all of one."""
+    import json
+
+    from atomscape.cli.output import console, escaped, one_line_each, table
     from atomscape.data.get import catalogue
 
-    made = table("name", "title", "licence", "here")
-    for entry in catalogue():
-        places = {"embedded": "in the package", "generated": "made on first use", "here": str(entry.folder)}
-        here = places.get(entry.state, entry.how_to_get)
-        made.add_row(entry.name, entry.card.title, entry.card.licence, here)
-    console().print(made)
+    chosen = [
+        entry
+        for entry in catalogue()
+        if text.lower() in f"{entry.name} {entry.card.title} {entry.card.licence}".lower()
+        and (entry.at_hand or not here)
+    ]
+    if as_json:
+        facts = [(e.name, e.card.title, e.card.licence, e.state) for e in chosen]
+        listed = [dict(zip(("name", "title", "licence", "state"), f, strict=True)) for f in facts]
+        typer.echo(json.dumps(listed, indent=1, ensure_ascii=False))
+        return
+    made = table("name", "state", "title", "licence")
+    for entry in chosen:
+        size = f" {entry.download_size / 1e6:,.0f} MB" if entry.download_size else ""
+        state = entry.state + size * (entry.state == "to download")
+        made.add_row(*map(escaped, (entry.name, state, entry.card.title, entry.card.licence)))
+    console().print(one_line_each(made, whole=(0, 1)) if chosen else "no named dataset is like this")
 
 
 @app.command("info")
@@ -53,7 +70,7 @@ def describe(what: What) -> None:
     from atomscape.data.load import load
 
     screen = console()
-    absent = next((e for e in catalogue() if e.name == what and e.state.startswith("to ")), None)
+    absent = next((e for e in catalogue() if e.name == what and not e.at_hand), None)
     if absent is None:
         store = load(what)
         screen.print(card_table(store.card, store))

@@ -14,6 +14,7 @@ WIDTH_OF_A_FILE = 120
 # Messages name arguments of functions; on the command line they are options.
 OPTIONS = (
     (r"overwrite=True", "--overwrite"),
+    (r"give other names", "give other --names"),
     (r"skip_unreadable=True", "--skip-unreadable"),
     (r"trust=True", "--trust"),
     (r"keys=\{'(\w+)': '?(\w+)'?\}", r"--key \1=\2"),
@@ -70,4 +71,13 @@ def table(*columns: str, title: str = "", right: tuple[int, ...] = ()) -> Table:
     )
     for i, name in enumerate(columns):
         made.add_column(name, justify="right" if i in right else "left", header_style="bold", overflow="fold")
+    return made
+
+
+def one_line_each(made: Table, whole: tuple[int, ...]) -> Table:
+    """The table with a line for each row: where there is no room, all columns but the ``whole`` are cut."""
+    for i, column in enumerate(made.columns):
+        column.no_wrap, column.overflow = True, "ellipsis"
+        if i in whole:
+            column.min_width = max(map(len, map(str, column.cells)), default=0)
     return made

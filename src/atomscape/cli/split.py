@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atomscape.data.store import Store
 
 PARTS = "train=0.8,val=0.1,test=0.1"
+NAMES = ("train", "val", "test")
 
 
 def split(
@@ -57,6 +58,8 @@ def split(
     for path, each in zip(paths, made, strict=True):
         write_index_file(path, each, store, seed, prefix)
         screen.print(f"{path}: " + ", ".join(f"{name} {len(rows):,}" for name, rows in each.items()))
+    if empty := [name for name, rows in made[0].items() if not len(rows)]:
+        screen.print(f"note: nothing is in {', '.join(empty)}: there are too few groups, or too large ones")
     leaks = find_leaks([contents("", name, store, rows) for name, rows in made[0].items()])
     show(leaks, screen)
 
@@ -93,6 +96,10 @@ def _amounts(text: str) -> dict[str, float | int]:
     amounts: dict[str, float | int] = {}
     for item in text.split(","):
         name, _, value = (t.strip() for t in item.partition("="))
+        if name not in NAMES:
+            raise ValueError(
+                f"--parts {text!r} is not of the form {PARTS}: {name!r} is none of {', '.join(NAMES)}"
+            )
         try:
             amounts[name] = int(value) if value.isdigit() else float(value)
         except ValueError:

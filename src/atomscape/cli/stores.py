@@ -27,9 +27,10 @@ def append(
     from atomscape.cli.output import console
     from atomscape.data.append import append_store
     from atomscape.data.load import load
-    from atomscape.data.record import read_record
+    from atomscape.data.merge import shared_ids
+    from atomscape.data.store import Store
 
-    before = read_record(store).card
+    before = Store.open(store)
     more = load(what, reading(key, unit, stress, skip_unreadable))
     with _counted("appending", len(more), "structures") as progress:
         after = append_store(
@@ -39,12 +40,18 @@ def append(
             provenance=f"appended {more.card.name} (fingerprint {more.fingerprint})",
             progress=progress,
         )
-    console().print(f"{before.n_structures:,} + {len(more):,} = {len(after):,} structures, in {store}")
+    console().print(f"{len(before):,} + {len(more):,} = {len(after):,} structures, in {store}")
+    if known := shared_ids(before, more):
+        console().print(f"{known:,} of them have ids that stood in the store before: are they there twice?")
 
 
 def merge(
     out: Annotated[Path, typer.Argument(help="A folder for the new store.")],
     stores: Annotated[list[str], typer.Argument(help="Two stores or named datasets, or more.")],
+    names: Annotated[
+        str | None,
+        typer.Option(help="Names for them, as in low,high, put before ids they share."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
 ) -> None:
     """Join stores into one. Their files are linked, so that this takes no room where the disk allows it."""
@@ -54,7 +61,9 @@ def merge(
 
     parts = [load(what) for what in stores]
     with _counted("merging", sum(map(len, parts)), "structures") as progress:
-        merged = merge_stores(out, parts, overwrite=overwrite, progress=progress)
+        merged = merge_stores(
+            out, parts, names=names and names.split(","), overwrite=overwrite, progress=progress
+        )
     counts = " + ".join(f"{len(part):,}" for part in parts)
     console().print(f"{counts} = {len(merged):,} structures, {merged.card.n_atoms:,} atoms, in {out}")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ase.io
 from ase import Atoms
+from ase.io.formats import UnknownFileTypeError, filetype
 
 from atomscape.data.format import Piece, whole
 from atomscape.data.reading import Reading
@@ -37,7 +38,21 @@ def rows(piece: Piece, reading: Reading) -> Iterator[Atoms]:
     """Structures of one file; a file may be asked for whatever its name."""
     with warnings.catch_warnings(), unpacked(piece.path) as plain:
         warnings.simplefilter("ignore")
-        yield from ase.io.iread(str(plain), index=":")
+        yield from ase.io.iread(str(plain), index=":", format=_format_of(plain))
+
+
+def _format_of(path: Path) -> str:
+    """ASE's name of the format of a file.
+
+    Raises
+    ------
+    ValueError
+        Neither its content nor its name is that of a format that is read.
+    """
+    try:
+        return filetype(str(path))
+    except (UnknownFileTypeError, ImportError):
+        raise ValueError("neither its content nor its name is that of a format that is read") from None
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def pieces_of(path: Path) -> list[Piece]:
     found = [
         replace(piece, format=name, name="" if place == path else _name_in(place, path))
         for name, place in _places(path)
-        for piece in read_by(name).pieces(place)
+        for piece in _cut(name, place)
     ]
     if not found:
         raise ValueError(
@@ -173,6 +173,16 @@ def pieces_of(path: Path) -> list[Piece]:
             f"{', '.join(ase_files.suffixes)} and the other formats that are read"
         )
     return found
+
+
+def _cut(name: str, place: Path) -> list[Piece]:
+    """Pieces of a file; one that is too damaged to be cut is one piece, whose reading says what is wrong."""
+    try:
+        return read_by(name).pieces(place)
+    except ImportError:
+        raise
+    except Exception:  # readers raise whatever their parsers do
+        return [Piece(place)]
 
 
 def inputs_of(path: Path) -> list[Path]:

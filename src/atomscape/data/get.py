@@ -52,6 +52,11 @@ class Entry:
         return None if None in sizes else sum(s for s in sizes if s is not None)
 
     @property
+    def at_hand(self) -> bool:
+        """Whether it can be used without asking anybody."""
+        return not self.state.startswith("to ")
+
+    @property
     def how_to_get(self) -> str:
         """What to do to have it, in one line."""
         size = f" ({self.download_size / 1e6:,.0f} MB)" if self.download_size else ""

@@ -93,6 +93,8 @@ def _refuse_cut_off(file: Path) -> None:
     """
     with file.open("rb") as opened:
         head = opened.read(_META.size)
+        if head[16:20] not in (MAGIC, b""):
+            raise ValueError(f"{file} is no LMDB")
         page = _META.unpack(head)[1] if len(head) == _META.size else 0
         opened.seek(page)
         second = opened.read(_META.size)

@@ -77,10 +77,9 @@ def load(what: str | Path, reading: Reading | None = None) -> Store:
         return load_source(str(what))
     if path.exists():
         return load_files(path, reading or Reading())
-    names = source_names()
     raise LookupError(
-        f"no dataset {str(what)!r}{suggest(str(what), names)} It is neither a file or folder nor one of the "
-        f"{len(names)} names that `atomscape data list` shows."
+        f"{str(what)!r} is no file, no folder and no named dataset{suggest(str(what), source_names())} "
+        "Named datasets are listed by: atomscape data list"
     )
 
 
@@ -89,9 +88,8 @@ def load_source(name: str) -> Store:
     source = find_source(name)
     folder = source_folder(source)
     inputs = source.inputs(folder)
-    target = _converted(
-        source.card.name.replace(":", "-"), inputs, _text(*BESIDE, Path(str(source.__file__)))
-    )
+    code = _text(*BESIDE, *READERS, Path(str(source.__file__)))
+    target = _converted(source.card.name.replace(":", "-"), inputs, code)
 
     def write() -> Store:
         provenance = f"read from {_read_from(inputs)} by atomscape {__version__}"

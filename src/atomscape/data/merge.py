@@ -59,10 +59,11 @@ def merge_stores(
     contents = Contents()
     for name, store in zip(names, stores, strict=True):
         contents = contents.joined(Contents.of(store.record), f"merging {name}")
-    prefixed = _share_ids(stores)
+    prefixed = shared_ids(*stores) > 0
     if prefixed and len(set(names)) < len(names):
         raise ValueError(
-            f"the stores have ids in common and cannot be told apart by name: {names}; give names"
+            f"the stores have ids in common and cannot be told apart by name: {names}; merging puts the name "
+            "before such ids, so give other names"
         )
     with atomic_folder(target, overwrite) as hidden:
         shards: list[ShardRecord] = []
@@ -99,18 +100,19 @@ def merged_card(name: str, names: Sequence[str], stores: Sequence[Store]) -> Car
     )
 
 
-def _share_ids(stores: Sequence[Store]) -> bool:
-    """Whether an id stands in two stores."""
-    before: list[pa.Array] = []
-    for store in stores:
-        ids = [store.shard(k).ids for k in range(len(store.record.shards))]
-        if before:
-            seen = pa.chunked_array(before)
-            for part in ids:
-                if pc.any(pc.is_in(part, value_set=seen)).as_py():  # pyright: ignore[reportAttributeAccessIssue]
-                    return True
-        before += ids
-    return False
+def shared_ids(before: Store, *after: Store) -> int:
+    """How many structures of each store bear an id of a store named before it, in all."""
+    seen, count = _ids(before), 0
+    for store in after:
+        ids = _ids(store)
+        known = pc.is_in(ids, value_set=seen)  # pyright: ignore[reportAttributeAccessIssue]
+        count += pc.sum(known).as_py() or 0  # pyright: ignore[reportAttributeAccessIssue]
+        seen = pa.chunked_array([*seen.chunks, *ids.chunks])
+    return count
+
+
+def _ids(store: Store) -> pa.ChunkedArray:
+    return pa.chunked_array([store.shard(k).ids for k in range(len(store.record.shards))])
 
 
 def _placed(source: Path, record: ShardRecord, final: Path, prefix: str) -> ShardRecord:

@@ -77,7 +77,7 @@ def card_seen(folder: Path) -> CardSeen:
     """What tells the card of a folder from any that was there before: node, size and time."""
     try:
         status = (folder / CARD).stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0, 0, 0
     return status.st_ino, status.st_size, status.st_mtime_ns
 

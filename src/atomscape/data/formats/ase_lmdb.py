@@ -20,7 +20,7 @@ from atomscape.data.ase_rows import atoms_of_row, row_of
 from atomscape.data.card import Card
 from atomscape.data.described import KEY, described, description, properties_in, rows_of
 from atomscape.data.format import Piece
-from atomscape.data.lmdb_files import is_lmdb, numbered_keys, opened, written
+from atomscape.data.lmdb_files import numbered_keys, opened, written
 from atomscape.data.pickle_limits import inflated
 from atomscape.data.reading import Reading
 
@@ -31,8 +31,8 @@ ROWS = 4096
 
 
 def inputs(path: Path) -> list[Path]:
-    """The file, if it bears the suffix of this format and is an LMDB."""
-    return [path] if path.suffix == ".aselmdb" and path.is_file() and is_lmdb(path) else []
+    """The file, if it bears the suffix of this format."""
+    return [path] if path.suffix == ".aselmdb" and path.is_file() else []
 
 
 def pieces(path: Path) -> list[Piece]:
