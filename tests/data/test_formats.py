@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import torch
 
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
+from atomscape.data.atomic import hidden_file
 from atomscape.data.card import Card, records
 from atomscape.data.convert import convert_any
 from atomscape.data.format import KIND, Format, Writer, format_of, read_by, writer_of
@@ -242,3 +246,16 @@ def test_many_processes_write_the_same_store(store, tmp_path, suffix, monkeypatc
     two = convert_any(tmp_path / f"in.{suffix}", tmp_path / "two", jobs=2)
     assert (one.structures, one.atoms) == (two.structures, two.atoms)
     assert_same(Store.open(tmp_path / "two")[:], Store.open(tmp_path / "one")[:], exact=True)
+
+
+def test_what_a_killed_writer_left_is_swept_away(store, tmp_path) -> None:
+    """By the next one that writes the same file; what a living writer is at stays."""
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = hidden_file(tmp_path / "out.extxyz")
+    left = living.with_name(living.name.replace(f"~{os.getpid()}~", f"~{dead.pid}~"))
+    other = left.with_name(left.name.replace("out.extxyz", "other.extxyz"))
+    for path in (living, left, other):
+        path.write_text("")
+    convert_any(store.folder, tmp_path / "out.extxyz")
+    assert sorted(tmp_path.glob(".*")) == sorted([living, other])

@@ -65,6 +65,15 @@ def atomic_folder(final: Path, overwrite: bool = False) -> Iterator[Path]:
         remove(hidden)
 
 
+def hidden_file(final: Path) -> Path:
+    """A hidden name beside ``final`` that ends as it does; what killed writers left under such is removed."""
+    for path in final.parent.glob(f".part~*~*~*~{escape(final.name)}"):
+        _, host, pid, _, _ = path.name.split("~", 4)
+        if host == _host() and not _alive(int(pid)):
+            remove(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return final.with_name(f".part~{_host()}~{os.getpid()}~{secrets.token_hex(4)}~{final.name}")
+
+
 @contextmanager
 def explained(final: Path) -> Iterator[None]:
     """Say, when there is no room for what is written, where that was and what became of it."""

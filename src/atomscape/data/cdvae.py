@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import gzip
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ase.data import atomic_numbers
 from atomscape.atoms.structures import Structures
 from atomscape.data.card import FileRecord
 from atomscape.data.cif import read_p1
+from atomscape.data.json_lines import json_lines
 from atomscape.data.packed import cells_from_parameters, packed_batches
 
 PARTS = ("train", "val", "test")
@@ -67,7 +67,7 @@ def read_lines(
     path: Path, labels: Labels, element: int | None = None, size: int = 4096
 ) -> Iterator[Structures]:
     """Crystals of packed lines of JSON in batches; lines without ``species`` are all of ``element``."""
-    lines = _json_lines(path)
+    lines = json_lines(path)
     while rows := list(itertools.islice(lines, size)):
         counts = np.array([len(row["frac"]) for row in rows])
         numbers = [_numbers(row) if element is None else [element] * len(row["frac"]) for row in rows]
@@ -83,14 +83,11 @@ def read_lines(
         )
 
 
-def splits_of_lines(path: Path) -> dict[str, np.ndarray]:
-    """Rows of train, val and test by the ``split`` of each line."""
-    part = np.array([row["split"] for row in _json_lines(path)])
-    return {name: np.flatnonzero(part == name) for name in PARTS}
-
-
 def splits_of(paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Rows of train, val and test, in the order of the files."""
+    """Rows of train, val and test: three CSV files one after the other, or by the ``split`` of each line."""
+    if ".csv" not in paths[0].name:
+        part = np.array([row["split"] for row in json_lines(paths[0])])
+        return {name: np.flatnonzero(part == name) for name in PARTS}
     ends = np.cumsum([0] + [sum(1 for _ in csv_rows(path)) for path in paths])
     return {part: np.arange(ends[k], ends[k + 1]) for k, part in enumerate(PARTS)}
 
@@ -104,11 +101,6 @@ def csv_rows(path: Path) -> Iterator[dict[str, str]]:
 def cartesian(fractions: np.ndarray, counts: np.ndarray, cell: np.ndarray) -> np.ndarray:
     """Positions in Å of packed fractional coordinates."""
     return np.einsum("ai,aij->aj", fractions, cell[np.repeat(np.arange(len(counts)), counts)])
-
-
-def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
-    with gzip.open(path, "rt") as file:
-        yield from map(json.loads, file)
 
 
 def _numbers(row: Mapping[str, Any]) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from ase.io.formats import UnknownFileTypeError, filetype, ioformats
 
 from atomscape.atoms.ase import to_ase
 from atomscape.atoms.structures import Structures
+from atomscape.data.atomic import hidden_file
 from atomscape.data.card import Card
 from atomscape.data.format import writer_of
 from atomscape.data.store import Store, write_store
@@ -49,7 +49,7 @@ def export(batches: Iterable[Structures], card: Card, target: Path, overwrite: b
         raise FileExistsError(f"{target} exists and is not overwritten; give overwrite=True or another place")
     writer = writer_of(target)
     format_ = "" if writer else _format_of(target)
-    hidden = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
+    hidden = hidden_file(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         hidden.touch()

@@ -53,8 +53,7 @@ def read(folder: Path) -> Iterator[Structures]:
 
 def splits(folder: Path) -> Mapping[str, np.ndarray]:
     """CDVAE's train, val, test."""
-    paths = inputs(folder)
-    return cdvae.splits_of(paths) if paths[0].name != PACKED else cdvae.splits_of_lines(paths[0])
+    return cdvae.splits_of(inputs(folder))
 
 
 def _labels(row: Mapping, n: int) -> dict[str, float]:

@@ -62,10 +62,7 @@ def read(folder: Path) -> Iterator[Structures]:
 
 def splits(folder: Path) -> Mapping[str, np.ndarray]:
     """CDVAE's train, val, test."""
-    paths = inputs(folder)
-    if paths[0].name != PACKED:
-        return cdvae.splits_of(paths)
-    return cdvae.splits_of_lines(paths[0])
+    return cdvae.splits_of(inputs(folder))
 
 
 def _csv_labels(row: Mapping[str, str], n: int) -> dict[str, float]:
