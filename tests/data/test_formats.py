@@ -259,3 +259,18 @@ def test_what_a_killed_writer_left_is_swept_away(store, tmp_path) -> None:
         path.write_text("")
     convert_any(store.folder, tmp_path / "out.extxyz")
     assert sorted(tmp_path.glob(".*")) == sorted([living, other])
+
+
+def test_a_missing_library_is_told_with_the_name_of_the_file(store, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"out\.h5 is HDF5, which needs h5py") as raised:
+        convert_any(store.folder, tmp_path / "out.h5")
+    assert ".part" not in str(raised.value)
+
+
+def test_what_ase_keeps_of_a_cif_is_no_label(tmp_path) -> None:
+    import ase.build
+    import ase.io
+
+    ase.io.write(tmp_path / "a.cif", ase.build.bulk("NaCl", "rocksalt", a=5.64))
+    assert not load(tmp_path / "a.cif").properties

@@ -25,9 +25,12 @@ NESTED = ("key_value_pairs", "data")
 """Entries of ``info`` that hold columns themselves, as ASE's databases give them."""
 
 BOOKKEEPING = frozenset(
-    ("numbers", "positions", "tags", "momenta", "masses", "initial_magmoms", "initial_charges")
+    (
+        *("numbers", "positions", "tags", "momenta", "masses", "initial_magmoms", "initial_charges"),
+        *("spacegroup_kinds", "castep_labels"),
+    )
 )
-"""Arrays that ASE itself keeps, and that are no labels."""
+"""Arrays that ASE itself keeps, its readers of crystals too, and that are no labels."""
 
 ISOLATED = "isolatedatom"
 """``config_type`` of free atoms, whose energies are references; capitals do not matter."""

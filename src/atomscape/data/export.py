@@ -68,6 +68,8 @@ def export(batches: Iterable[Structures], card: Card, target: Path, overwrite: b
         if target.is_dir() and hidden.is_dir():
             shutil.rmtree(target)
         os.replace(hidden, target)
+    except ImportError as error:
+        raise ImportError(str(error).replace(str(hidden), str(target))) from error
     finally:
         if hidden.is_dir():
             shutil.rmtree(hidden, ignore_errors=True)
