@@ -163,7 +163,7 @@ def test_folder_with_an_unreadable_file(tmp_path) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(LookupError, match="no dataset 'qm99'; did you mean 'qm9'"):
+    with pytest.raises(LookupError, match="'qm99' is no file, no folder and no named dataset; did you mean 'qm9'"):
         load("qm99")
     with pytest.raises(LookupError, match="neither a file or folder"):
         load("no/such/file.xyz")
