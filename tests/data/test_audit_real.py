@@ -212,7 +212,9 @@ def test_carbon_24_stands_there_twice(real_data) -> None:
     found = audit(Examined.of(data, splits=parts), checks=["duplicates", "leaks"])
     (twice,) = (f for f in found.findings if f.check == "duplicates")
     assert 150 < len(twice.rows) < 500, "of 1,016; of all 10,153 more than half"
-    assert any(f.check == "leaks" and "structures of test stand in train too" in f.evidence for f in found.findings)
+    assert any(
+        f.check == "leaks" and "structures of test stand in train too" in f.evidence for f in found.findings
+    )
 
 
 def test_faults_of_another_copy_of_mlearn(real_data) -> None:

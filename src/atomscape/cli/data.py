@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from atomscape.data.card import Card
     from atomscape.data.store import Store
 
-app = typer.Typer(help="List, describe, download, convert, audit, split and join datasets.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, describe, download, convert, audit, split and join datasets.", no_args_is_help=True
+)
 app.command("audit")(audit)
 app.command("append")(stores.append)
 app.command("merge")(stores.merge)
