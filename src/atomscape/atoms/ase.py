@@ -28,7 +28,7 @@ RESULTS = {
 }
 """Labels that ASE keeps in a calculator, by ASE's names."""
 
-_RENAMED = {"free_energy": "gibbs_free_energy"}
+_RENAMED = {"free_energy": "gibbs_free_energy", "tags": "surface_tags"}
 """Labels under another key, because ASE means something else by theirs."""
 
 
@@ -123,7 +123,8 @@ def _attach(image: Atoms, labels: dict[str, np.ndarray], per_atom: Iterable[str]
             if value == 1:
                 image.info["config_type"] = "IsolatedAtom"
         elif name in per_atom:
-            image.set_array(name, value.reshape(len(value), -1).copy() if value.ndim > 2 else value.copy())
+            rows = value.reshape(len(value), -1) if value.ndim > 2 else value
+            image.set_array(_RENAMED.get(name, name), rows.copy())
         else:
             image.info[_RENAMED.get(name, name)] = value.item() if value.ndim == 0 else value.copy()
     if results:

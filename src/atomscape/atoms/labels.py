@@ -39,6 +39,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "internal_energy": ("energy_U",),
     "enthalpy": ("enthalpy_H",),
     "free_energy": ("gibbs_free_energy",),
+    "tags": ("surface_tags",),
     "dipole": ("dipole_moment",),
     "stress": ("cauchy_stress", "virials", "virial"),
 }

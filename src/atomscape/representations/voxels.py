@@ -1,4 +1,4 @@
-"""Voxel image: the density of Gaussians of width σ on the atoms, on a grid of ``grid``³ points.
+"""Voxel image: the density of Gaussians of width σ on the atoms, on a cubic grid of points.
 
 Channels are the elements named, or, without any, one with every atom weighted by its atomic number. Molecules
 lie with their centroid in the middle of a cubic box of edge ``box``; what sticks out is refused. Crystals
