@@ -248,6 +248,15 @@ def test_real_qm9(real_data, own_cache) -> None:
     methane, water = store[store.rows_of(["gdb_1", "gdb_3"])]
     np.testing.assert_allclose(float(methane.labels["gap"]), 0.5048 * HARTREE, rtol=1e-12)
     np.testing.assert_allclose(float(water.labels["energy_zero_kelvin"]), -76.404702 * HARTREE, rtol=1e-12)
+    # Means of the whole set, fluorine included: 6.86 eV, 2.67 D, 75.3 bohr³, -6.53 eV.
+    means = {
+        "gap": 6.86,
+        "dipole_norm": 2.67 * DEBYE,
+        "isotropic_polarizability": 75.3 * BOHR**3,
+        "homo": -6.53,
+    }
+    for name, mean in means.items():
+        np.testing.assert_allclose(store.values(name).mean(), mean, rtol=0.01, err_msg=name)
     published = ase.io.read(folder / "qm9_reduced_100.xyz", index=":", format="extxyz")
     energies, found = store.values("energy_zero_kelvin"), 0
     for a in published[:20]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 # --8<-- shown
@@ -42,6 +43,25 @@ def test_it_is_a_source(tmp_path, folder):
 
 
 # --8<-- end
+
+
+def test_added_as_a_file_of_a_folder_elsewhere(folder, tmp_path, monkeypatch):
+    """Nothing but the file of the page, in a package that was not there before: it is found and loaded."""
+    from atomscape.data.load import load
+
+    package = tmp_path / "sets_of_mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    shutil.copy(ethanol.__file__, package / "ethanol_of_mine.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ATOMSCAPE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ATOMSCAPE_DATA", str(tmp_path / "data"))
+    (tmp_path / "data" / "ethanol").mkdir(parents=True)
+    (folder / ethanol.FILE).rename(tmp_path / "data" / "ethanol" / ethanol.FILE)
+    store = load("sets_of_mine.ethanol_of_mine")
+    assert (len(store), store.card.level_of_theory) == (5, ethanol.card.level_of_theory)
+    expected = -97002.0 * 0.0433641
+    assert store[2].labels["energy"].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_an_entry_point_makes_it_a_name(folder, tmp_path, monkeypatch):
