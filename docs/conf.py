@@ -24,7 +24,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
     "audits",
-    "datasets",
+    "dataset_cards",
     "mathml",
     "offline",
     "plain_docstrings",

@@ -76,7 +76,7 @@ def test_what_is_not_measured_names_its_command(speed_tables, results, tmp_path)
 
 def test_how_far_ten_times_is(speed_tables, tmp_path):
     """From the step, the convolution alone and the limits of one machine; or the command that is missing."""
-    import tenfold
+    import tenfold_text as tenfold
 
     file = tmp_path / "results.jsonl"
     assert "benchmarks/layer.py" in tenfold.text(file)

@@ -44,7 +44,7 @@ def test_forces_without_energy(make_config, tmp_path, quiet):
 
 
 def test_unknown_dataset(make_config, tmp_path, quiet):
-    with pytest.raises(LookupError, match="no dataset"):
+    with pytest.raises(LookupError, match="no named dataset"):
         train(make_config("data.0.source=nowhere"), tmp_path / "run", console=quiet)
 
 
