@@ -1,4 +1,4 @@
-"""A web server on this machine that answers by a script, for readers of public services."""
+"""A web server on this machine that answers by a script, and a store of random cells to split."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
+import torch
+
+from atomscape.atoms.structures import Structures
+from atomscape.data.card import Card
+from atomscape.data.store import Store, write_store
 
 
 @dataclass
@@ -113,3 +119,30 @@ def web(make_web) -> Web:
 def answer():
     """The type of an answer, for scripts."""
     return Answer
+
+
+@pytest.fixture(scope="session")
+def random_cells(tmp_path_factory) -> Callable[[Callable[[int], str]], Store]:
+    """Make a store of 300 random cells, many of them multiples of one formula, with ids by number."""
+
+    def made(name: Callable[[int], str]) -> Store:
+        rng = np.random.default_rng(1)
+        numbers, counts = [], []
+        for _ in range(300):
+            z = rng.choice([3, 8, 16, 26], rng.integers(1, 4), replace=False)
+            k = rng.integers(1, 3, len(z)) * rng.integers(1, 4)
+            numbers.append(np.repeat(z, k))
+            counts.append(k.sum())
+        n, total = len(counts), int(sum(counts))
+        s = Structures(
+            torch.from_numpy(rng.normal(size=(total, 3))),
+            torch.from_numpy(np.concatenate(numbers)),
+            torch.zeros(n, 3, 3, dtype=torch.float64),
+            torch.zeros(n, 3, dtype=torch.bool),
+            torch.from_numpy(np.repeat(np.arange(n), counts)),
+            {},
+            tuple(name(k) for k in range(n)),
+        )
+        return write_store(tmp_path_factory.mktemp("cells") / "s", [s], Card(name="cells"))
+
+    return made

@@ -15,36 +15,17 @@ from hypothesis import strategies as st
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.structures import Structures
 from atomscape.data import grouping
-from atomscape.data.card import Card
 from atomscape.data.group_splits import fold_split, folds, group_split, stable_group_split, stratified_split
 from atomscape.data.grouping import Groups, groups_of, ways_of_grouping
-from atomscape.data.store import Store, write_store
+from atomscape.data.store import Store
 
 PARTS = {"train": 0.7, "val": 0.1, "test": 0.2}
 LABELS = st.lists(st.integers(0, 12), min_size=1, max_size=80).map(np.array)
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory) -> Store:
-    """300 random binary and ternary cells, many of them multiples of the same formula; ids ``run/frame``."""
-    rng = np.random.default_rng(1)
-    numbers, counts = [], []
-    for _ in range(300):
-        z = rng.choice([3, 8, 16, 26], rng.integers(1, 4), replace=False)
-        k = rng.integers(1, 3, len(z)) * rng.integers(1, 4)
-        numbers.append(np.repeat(z, k))
-        counts.append(k.sum())
-    n, total = len(counts), int(sum(counts))
-    s = Structures(
-        torch.from_numpy(rng.normal(size=(total, 3))),
-        torch.from_numpy(np.concatenate(numbers)),
-        torch.zeros(n, 3, 3, dtype=torch.float64),
-        torch.zeros(n, 3, dtype=torch.bool),
-        torch.from_numpy(np.repeat(np.arange(n), counts)),
-        {},
-        tuple(f"run{k // 7}/{k % 7}" for k in range(n)),
-    )
-    return write_store(tmp_path_factory.mktemp("groups") / "s", [s], Card(name="cells"))
+def cells(random_cells) -> Store:
+    return random_cells(lambda k: f"run{k // 7}/{k % 7}")
 
 
 def assert_partition(split: dict[str, np.ndarray], n: int) -> None:

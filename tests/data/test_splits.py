@@ -6,10 +6,7 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
-from atomscape.atoms.structures import Structures
-from atomscape.data.card import Card
 from atomscape.data.splits import (
     check_split,
     index_file_split,
@@ -18,30 +15,12 @@ from atomscape.data.splits import (
     size_split,
     write_index_file,
 )
-from atomscape.data.store import Store, write_store
+from atomscape.data.store import Store
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
-    """300 random binary and ternary cells, many of them multiples of the same formula."""
-    rng = np.random.default_rng(1)
-    numbers, counts = [], []
-    for _ in range(300):
-        z = rng.choice([3, 8, 16, 26], rng.integers(1, 4), replace=False)
-        k = rng.integers(1, 3, len(z)) * rng.integers(1, 4)
-        numbers.append(np.repeat(z, k))
-        counts.append(k.sum())
-    n, total = len(counts), int(sum(counts))
-    s = Structures(
-        torch.from_numpy(rng.normal(size=(total, 3))),
-        torch.from_numpy(np.concatenate(numbers)),
-        torch.zeros(n, 3, 3, dtype=torch.float64),
-        torch.zeros(n, 3, dtype=torch.bool),
-        torch.from_numpy(np.repeat(np.arange(n), counts)),
-        {},
-        tuple(f"x-{k}" for k in range(n)),
-    )
-    return write_store(tmp_path_factory.mktemp("splits") / "s", [s], Card(name="cells"))
+def store(random_cells) -> Store:
+    return random_cells(lambda k: f"x-{k}")
 
 
 def assert_partition(split: dict[str, np.ndarray], n: int) -> None:
