@@ -24,6 +24,7 @@ KINDS = (
     "data.sources",
     "data.formats",
     "data.checks",
+    "data.corruptions",
     "data.groups",
     "representations",
     "ops.kernels",

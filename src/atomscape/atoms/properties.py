@@ -208,6 +208,7 @@ PROPERTIES: dict[str, Property] = {
         _p("point_group", "1", "structure", _SCALAR, False, "number of the point group in the set's list"),
         _p("density", "g/cm³", "structure", _SCALAR, False, "mass over volume of the cell"),
         _p("volume_per_atom", "Å³", "structure", _SCALAR, False, "volume of the cell over its atoms"),
+        _p("missing_atoms", "1", "atom", _SCALAR, False, "each atom's vote on where which atom is missing"),
     )
 }
 

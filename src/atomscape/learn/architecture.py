@@ -106,6 +106,8 @@ def default_head(objective: Objective, property: Property) -> PlugIn:
     ValueError
         The property is not a scalar; its head must be named.
     """
+    if property.name == "missing_atoms":
+        return PlugIn.model_validate({"kind": "complete", "elements": None})
     if property.shape:
         scalars = [p.name for p in PROPERTIES.values() if not p.shape]
         raise ValueError(

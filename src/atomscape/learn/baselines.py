@@ -36,6 +36,8 @@ def _errors(prepared: Prepared, baseline: str, part: str) -> list[Metric]:
         train, chosen = _of_one(prepared, "train", d), _of_one(prepared, part, d)
         predictions = {}
         for p in prepared.properties.values():
+            if p.name not in train.labels:  # made by a corruption: no number to take the mean of
+                continue
             known = _known(p, train)
             if bool(known.any()):
                 predictions[p.name] = FIT[baseline](p, train, known)(chosen)

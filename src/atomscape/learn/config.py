@@ -160,6 +160,14 @@ class Dataset(Strict):
     split: Split = RandomSplit()
     limit: Count | None = None
     weight: float | None = Field(default=None, gt=0)
+    corrupt: PlugIn | None = Field(
+        default=None, description="what is done to structures each time they are drawn (data/corruptions/)"
+    )
+
+    @field_validator("corrupt")
+    @classmethod
+    def _corruption_fields(cls, corrupt: PlugIn | None) -> PlugIn | None:
+        return None if corrupt is None else checked_plug_in("data.corruptions", corrupt)
 
 
 class Sampling(Strict):
@@ -181,7 +189,8 @@ class Objective(Strict):
     property is taken. References per element (E0) are fitted by least squares, taken from the data's free
     atoms (``references: isolated_atoms``) or given as ``{H: -13.6, …}``. Errors enter the loss divided by the
     property's scale on the training set (per atom where the property is extensive), so weights compare
-    properties and not units.
+    properties and not units. A head whose output is not compared number by number (classes, densities) brings
+    a loss of its own; ``loss`` is not used then.
     """
 
     property: str

@@ -36,7 +36,7 @@ def evaluate_graphs(
     model: Model, graphs: GraphSet, terms: Sequence[Term] = ()
 ) -> tuple[list[Metric], dict[str, float]]:
     """Errors of every property, and the mean of each loss term, over a ``GraphSet``."""
-    errors = Errors(model.architecture.datasets, model.properties.values())
+    errors = Errors(model.architecture.datasets, model.properties.values(), model.own_losses())
     sums = [[0.0, 0] for _ in terms]
     device = next(model.parameters()).device
     with evaluating(model):
@@ -44,7 +44,7 @@ def evaluate_graphs(
             graph, dataset = graphs.batch(rows)
             graph, dataset = graph.to(device), dataset.to(device)
             predictions = model(graph, dataset)
-            errors.add(predictions, graph.structures, dataset)
+            errors.add(predictions, graph.structures, dataset, graph)
             for total, (value, known) in zip(
                 sums, term_sums(terms, predictions, graph, dataset), strict=True
             ):
@@ -82,11 +82,14 @@ def evaluate(
             f"{store.card.name} has labels {', '.join(store.properties) or 'none'}"
         )
     whose = _whose(model, store, dataset)
-    errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels])
+    names = model.architecture.datasets
+    row = names.index(whose) if whose in names else 0
+    own = {(0, p): head for (d, p), head in model.own_losses().items() if d == row}
+    errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels], own)
     for structures, predictions in predict(model, store, rows, whose):
-        errors.add(
-            predictions, fully_periodic_stress(structures), torch.zeros(len(structures), dtype=torch.int64)
-        )
+        graph = neighbour_graph(structures, model.cutoff) if own else None
+        first = torch.zeros(len(structures), dtype=torch.int64)
+        errors.add(predictions, fully_periodic_stress(structures), first, graph)
     return errors.metrics()
 
 

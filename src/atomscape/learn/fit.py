@@ -24,8 +24,8 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.references import fit_references
 from atomscape.learn.config import Objective, RunConfig
 from atomscape.learn.model import Model
-from atomscape.learn.objectives import Term, rows_of
-from atomscape.learn.prepare import Prepared
+from atomscape.learn.objectives import Term, own_loss, rows_of
+from atomscape.learn.prepare import Prepared, known_values
 from atomscape.learn.references import bridged_difference, given_references, refuse_missing
 from atomscape.shapes import Bool, Tensor
 
@@ -72,6 +72,13 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         chosen = (
             torch.ones(len(structures), dtype=torch.bool) if d is None else prepared.dataset["train"] == d
         )
+        head_key = f"{'shared' if d is None else o.dataset}:{p.name}"
+        own = own_loss(model.heads[head_key]) if p.derivative_of is None else None
+        if own is not None:
+            count = known_values(prepared, "train", p.name, d)
+            terms.append(Term(p, d, o.loss, o.weight, 1.0, f"{o.dataset}:{p.name}", own))
+            fitted.append(Fitted(p, o.dataset, count, {}, 0.0, 1.0, 1.0))
+            continue
         if p.extensive and p.per == "structure" and not p.shape:
             fit = _fit_sums(o, p, prepared, chosen)
         else:
@@ -80,14 +87,13 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         if p.derivative_of is None:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
-            head_key = f"{'shared' if d is None else o.dataset}:{p.name}"
             head: Any = model.heads[head_key]
             for z, value in fit.references.items():
                 head.references[z] = value
-            own: Any = model.own_references[head_key] if o.own_references else None
+            references: Any = model.own_references[head_key] if o.own_references else None
             for name, e0 in fit.by_dataset.items():
                 for z, value in e0.items():
-                    own.table[names.index(name), z] = value
+                    references.table[names.index(name), z] = value
             head.shift.fill_(fit.shift)
             head.scale.fill_(fit.scale)
         terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))

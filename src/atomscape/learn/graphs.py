@@ -8,8 +8,9 @@ a batch being a gather of ranges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +22,20 @@ from atomscape.atoms.structures import Structures
 from atomscape.shapes import Int, Tensor
 
 _CHUNK = 256
+
+
+@runtime_checkable
+class Corruption(Protocol):
+    """Changes structures as they are drawn, and labels them with what was changed; each structure alone."""
+
+    @property
+    def properties(self) -> dict[str, Property]:
+        """What can be learned from it."""
+        ...
+
+    def __call__(self, structures: Structures, rng: np.random.Generator) -> Structures:
+        """Return the changed structures, in their order."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +67,10 @@ class GraphSet:
         Å.
     cache_bytes
         Edges are kept when they need no more than this; otherwise each batch builds its graph.
+    corruptions
+        Dataset → what is done to its structures each time they are drawn; then no edges are kept.
+    seed
+        Seed of the corruptions.
     """
 
     def __init__(
@@ -61,8 +80,12 @@ class GraphSet:
         per_atom: frozenset[str],
         cutoff: float,
         cache_bytes: float = 0.0,
+        corruptions: Mapping[int, Corruption] | None = None,
+        seed: int = 0,
     ):
         self.structures, self.dataset, self.per_atom, self.cutoff = structures, dataset, per_atom, cutoff
+        self.corruptions, self.seed = dict(corruptions or {}), seed
+        cache_bytes = 0.0 if self.corruptions else cache_bytes
         self.counts, self.first = structures.counts, structures.offsets[:-1]
         self.edge_counts, self.edges = _all_edges(structures, cutoff, cache_bytes)
         self.first_edge = self.edge_counts.cumsum(0) - self.edge_counts
@@ -76,10 +99,17 @@ class GraphSet:
         """Mean number of neighbours of an atom."""
         return float(self.edge_counts.sum()) / max(1, self.structures.n_atoms)
 
-    def batch(self, index: Sequence[int] | np.ndarray | Tensor) -> tuple[Graph, Int[Tensor, " chosen"]]:
-        """Graph of the chosen structures, in that order, and the dataset each belongs to."""
+    def batch(
+        self, index: Sequence[int] | np.ndarray | Tensor, epoch: int = 0
+    ) -> tuple[Graph, Int[Tensor, " chosen"]]:
+        """Graph of the chosen structures, in that order, and the dataset each belongs to.
+
+        Corruptions are a function of (seed, epoch, index): the same call gives the same batch.
+        """
         index = torch.as_tensor(index, dtype=torch.int64)
         structures, first_atom = self._gather(index)
+        if self.corruptions:
+            structures = self._corrupted(structures, index, epoch)
         if self.edges is None:
             return neighbour_graph(structures, self.cutoff), self.dataset[index]
         counts = self.edge_counts[index]
@@ -93,6 +123,18 @@ class GraphSet:
             self.cutoff,
         )
         return graph, self.dataset[index]
+
+    def _corrupted(self, s: Structures, index: Tensor, epoch: int) -> Structures:
+        """Each dataset's structures changed in its own way, back in their order."""
+        owner, parts, rows = self.dataset[index], [], []
+        for d in owner.unique().tolist():
+            mine = (owner == d).nonzero().squeeze(1)
+            corrupt = self.corruptions.get(d)
+            seeds = (self.seed, epoch, d, *index[mine].tolist())
+            chosen = s[mine]
+            parts.append(corrupt(chosen, np.random.default_rng(seeds)) if corrupt else chosen)
+            rows.append(mine)
+        return parts[0] if len(parts) == 1 else Structures.concatenate(parts)[torch.argsort(torch.cat(rows))]
 
     def _gather(self, index: Tensor) -> tuple[Structures, Tensor]:
         s, counts = self.structures, self.counts[index]

@@ -5,13 +5,14 @@ Extensive properties have two rows: per structure and per atom. Vectors and tens
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import nan, sqrt
 
+from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
-from atomscape.learn.objectives import masked_error, rows_of
+from atomscape.learn.objectives import OwnLoss, masked_error, rows_of
 from atomscape.shapes import Int, Tensor
 from atomscape.units import DEBYE
 
@@ -49,21 +50,39 @@ def shown(value: float, unit: str) -> tuple[float, str]:
 
 
 class Errors:
-    """Sums of |error| and error² per (dataset, property, per atom or not)."""
+    """Sums of |error| and error² per (dataset, property, per atom or not).
 
-    def __init__(self, datasets: Iterable[str], properties: Iterable[Property]):
+    ``own`` are heads that judge their output themselves, by (dataset, property).
+    """
+
+    def __init__(
+        self,
+        datasets: Iterable[str],
+        properties: Iterable[Property],
+        own: Mapping[tuple[int, str], OwnLoss] | None = None,
+    ):
         self.datasets, self.properties = tuple(datasets), tuple(properties)
+        self.own = dict(own or {})
         self._sums: dict[tuple[int, str, bool], list[float]] = {}
 
     def add(
-        self, predictions: dict[str, Tensor], structures: Structures, dataset: Int[Tensor, " structures"]
+        self,
+        predictions: dict[str, Tensor],
+        structures: Structures,
+        dataset: Int[Tensor, " structures"],
+        graph: Graph | None = None,
     ) -> None:
-        """Take in a batch; rows whose label is NaN are left out."""
+        """Take in a batch; rows whose label is NaN are left out. Heads in ``own`` need the graph."""
         for d in range(len(self.datasets)):
             mine = dataset == d
             if not bool(mine.any()):
                 continue
             for p in self.properties:
+                head = self.own.get((d, p.name))
+                if head is not None and graph is not None and p.name in predictions:
+                    error = head.errors(predictions[p.name].detach(), graph).double()
+                    self._add((d, p.name, False), error[mine & error.isfinite()])
+                    continue
                 target = structures.labels.get(p.name)
                 if target is None or p.name not in predictions:
                     continue
@@ -85,6 +104,7 @@ class Errors:
     def metrics(self) -> list[Metric]:
         """One row per (dataset, property), two for extensive ones; only where labels were known."""
         units = {p.name: p.unit for p in self.properties}
+        units |= {name: head.error_unit for (_, name), head in self.own.items()}
         rows = []
         for (d, name, per_atom), (absolute, square, n) in sorted(self._sums.items()):
             if n:

@@ -20,6 +20,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.find import find, suggest
 from atomscape.learn.architecture import Architecture
+from atomscape.learn.objectives import OwnLoss, own_loss
 from atomscape.learn.references import DatasetReferences
 from atomscape.shapes import Int, Tensor
 
@@ -68,6 +69,17 @@ class Model(nn.Module):
         """Every property the model predicts, derivatives of the energy included."""
         own = {h.predicts.name: h.predicts.property() for h in self.architecture.heads}
         return own | {name: PROPERTIES[name] for name in self.architecture.derivatives}
+
+    def own_losses(self) -> dict[tuple[int, str], OwnLoss]:
+        """Heads that judge their output themselves, by (dataset, property)."""
+        found: dict[tuple[int, str], OwnLoss] = {}
+        for h in self.architecture.heads:
+            head = own_loss(self.heads[h.key])
+            if head is not None:
+                names = self.architecture.datasets
+                served = range(len(names)) if h.dataset == "shared" else [names.index(h.dataset)]
+                found |= {(d, h.predicts.name): head for d in served}
+        return found
 
     @property
     def n_parameters(self) -> int:

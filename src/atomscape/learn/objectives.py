@@ -1,13 +1,15 @@
 """Objectives: losses over known labels. A label that is NaN contributes nothing, to value and gradient.
 
 Errors are divided by the property's scale on the training set before they enter a loss, so the weights of a
-run compare properties, not units. Errors of extensive properties are taken per atom.
+run compare properties, not units. Errors of extensive properties are taken per atom. A head may bring a loss
+of its own, one number per structure, where its output is not compared number by number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 
@@ -22,9 +24,32 @@ LOSSES = {
 }
 
 
+@runtime_checkable
+class OwnLoss(Protocol):
+    """A head whose output is judged by the head itself: classes, densities."""
+
+    error_unit: str
+
+    def losses(self, prediction: Tensor, graph: Graph) -> Float[Tensor, " structures"]:
+        """Loss of each structure; NaN where the labels say nothing."""
+        ...
+
+    def errors(self, prediction: Tensor, graph: Graph) -> Float[Tensor, " structures"]:
+        """What metrics report of each structure, in ``error_unit``; NaN where the labels say nothing."""
+        ...
+
+
+def own_loss(head: object) -> OwnLoss | None:
+    """The head, if it brings a loss of its own; else None."""
+    return cast(OwnLoss, head) if callable(getattr(head, "losses", None)) else None
+
+
 @dataclass(frozen=True)
 class Term:
-    """One row of the loss: a property on one dataset (index) or on all (None), with its scale and weight."""
+    """One row of the loss: a property on one dataset (index) or on all (None), with its scale and weight.
+
+    ``own`` is the head where it brings its own loss.
+    """
 
     property: Property
     dataset: int | None
@@ -32,6 +57,7 @@ class Term:
     weight: float
     scale: float
     name: str
+    own: OwnLoss | None = None
 
 
 def term_sums(
@@ -43,8 +69,14 @@ def term_sums(
     """Sum of the loss over known labels, and their number, for each term."""
     structures, sums = graph.structures, []
     for t in terms:
+        prediction = predictions[t.property.name]
+        if t.own is not None:
+            values = t.own.losses(prediction, graph)
+            known = values.isfinite() if t.dataset is None else values.isfinite() & (dataset == t.dataset)
+            sums.append((torch.where(known, values, 0.0).sum(), known.sum()))
+            continue
         target = structures.labels[t.property.name]
-        error, known = masked_error(t.property, predictions[t.property.name], target, structures)
+        error, known = masked_error(t.property, prediction, target, structures)
         if t.dataset is not None:
             mine = rows_of(t.property, dataset == t.dataset, structures)
             known = known & mine.view(-1, *[1] * (known.dim() - 1))

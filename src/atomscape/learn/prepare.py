@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,10 @@ from atomscape.data.leaks import Leak, contents, find_leaks
 from atomscape.data.load import load
 from atomscape.data.mixture import Mixture, mixture
 from atomscape.data.store import Store
-from atomscape.find import suggest
-from atomscape.learn.config import RunConfig, Sampling
+from atomscape.find import find, suggest
+from atomscape.learn.config import PlugIn, RunConfig, Sampling
 from atomscape.learn.gathering import gathered
-from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
+from atomscape.learn.graphs import Corruption, GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
 
@@ -34,6 +35,8 @@ class Prepared:
     structures: dict[str, Structures]
     dataset: dict[str, Tensor]
     mixture: Mixture | None = None
+    corruptions: dict[int, Corruption] = field(default_factory=dict)
+    seed: int = 0
 
     @cached_property
     def leaks(self) -> list[Leak]:
@@ -61,7 +64,8 @@ class Prepared:
     def graphs(self, part: str, cutoff: float, cache_bytes: float) -> GraphSet:
         """Neighbour graphs of one part."""
         per_atom = frozenset(n for n, p in self.properties.items() if p.per == "atom")
-        return GraphSet(self.structures[part], self.dataset[part], per_atom, cutoff, cache_bytes)
+        s, owner = self.structures[part], self.dataset[part]
+        return GraphSet(s, owner, per_atom, cutoff, cache_bytes, self.corruptions, self.seed)
 
 
 def prepare(config: RunConfig) -> Prepared:
@@ -73,13 +77,19 @@ def prepare(config: RunConfig) -> Prepared:
         A label no dataset has (with the nearest name), labels all NaN, or an empty part of a split.
     """
     stores = {d.name: load(d.source, Reading(**d.reading.model_dump())) for d in config.data}
-    properties = _properties(config, stores)
+    corruptions = {k: _corruption(d.corrupt) for k, d in enumerate(config.data) if d.corrupt is not None}
+    offered = [
+        stores[d.name].properties | (corruptions[k].properties if k in corruptions else {})
+        for k, d in enumerate(config.data)
+    ]
+    properties = _properties(config, dict(zip(stores, offered, strict=True)))
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
     names = [d.name for d in config.data]
+    made = {name for c in corruptions.values() for name in c.properties}
     per_atom = frozenset(n for n, p in properties.items() if p.per == "atom")
 
     def adapt(d: int, s: Structures) -> Structures:
-        return fully_periodic_stress(with_labels_of(s, properties, _wanted(config, names[d])))
+        return fully_periodic_stress(with_labels_of(s, properties, _wanted(config, names[d]) - made))
 
     structures, dataset = {}, {}
     for part in PARTS:
@@ -89,10 +99,22 @@ def prepare(config: RunConfig) -> Prepared:
             torch.arange(len(names)), torch.tensor([len(r) for _, r in chosen])
         )
     prepared = Prepared(
-        stores, rows, properties, structures, dataset, _mixture(config, dataset["train"].numpy())
+        stores,
+        rows,
+        properties,
+        structures,
+        dataset,
+        _mixture(config, dataset["train"].numpy()),
+        corruptions,
+        config.seed,
     )
     _check_labels(config, prepared)
     return prepared
+
+
+def _corruption(plug_in: PlugIn) -> Any:
+    module = find("data.corruptions", plug_in.kind)
+    return module.build(module.Config(**plug_in.options))
 
 
 def _mixture(config: RunConfig, dataset: np.ndarray) -> Mixture | None:
@@ -106,13 +128,13 @@ def _mixture(config: RunConfig, dataset: np.ndarray) -> Mixture | None:
     return mixture(members, size, config.seed, sampling.temperature, weights or None)
 
 
-def _properties(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property]:
+def _properties(config: RunConfig, offered: dict[str, dict[str, Property]]) -> dict[str, Property]:
     found: dict[str, Property] = {}
     for o in config.objectives:
-        where = list(stores) if o.dataset == "all" else [o.dataset]
-        known = [p for d in where for p in stores[d].properties]
+        where = list(offered) if o.dataset == "all" else [o.dataset]
+        known = [p for d in where for p in offered[d]]
         for d in where:
-            p = stores[d].properties.get(o.property)
+            p = offered[d].get(o.property)
             if p is None:
                 continue
             if found.setdefault(o.property, p) != p:
@@ -148,7 +170,11 @@ def _check_labels(config: RunConfig, prepared: Prepared) -> None:
 
 
 def known_values(prepared: Prepared, part: str, name: str, dataset: int | None) -> int:
-    """Number of structures or atoms with a known label."""
+    """Number of structures or atoms with a known label; of what a corruption asks about, all structures."""
+    asked = [d for d, c in prepared.corruptions.items() if name in c.properties]
+    if asked:
+        owner = prepared.dataset[part]
+        return sum(int((owner == d).sum()) for d in asked if dataset in (None, d))
     values = prepared.structures[part].labels.get(name)
     if values is None:
         return 0

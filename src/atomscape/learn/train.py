@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
+from ase.data import chemical_symbols
 from rich.console import Console
 
 from atomscape.data.batches import Batches
@@ -185,7 +186,18 @@ def _batches(config: RunConfig, graphs: GraphSet, mixture: Mixture | None) -> Ba
 
 
 def _measured(architecture: Architecture, graphs: GraphSet) -> Architecture:
-    """An encoder that divides by the average number of neighbours gets that of the training part."""
+    """An encoder that divides by the average number of neighbours gets that of the training part.
+
+    Heads that ask for the elements get those of the training part.
+    """
+    present = [chemical_symbols[z] for z in graphs.structures.numbers.unique().tolist()]
+    heads = tuple(
+        h.model_copy(update={"head": PlugIn(kind=h.head.kind, **h.head.options | {"elements": present})})
+        if h.head.options.get("elements", present) is None
+        else h
+        for h in architecture.heads
+    )
+    architecture = architecture.model_copy(update={"heads": heads})
     options = architecture.encoder.options
     if "average_neighbours" not in options or options["average_neighbours"] is not None:
         return architecture
@@ -228,7 +240,7 @@ def _step(run: Run, index, done: float) -> float:
     rate = t.learning_rate * warm_up_cosine(done, t.warm_up, t.final_learning_rate)
     for group in state.optimiser.param_groups:
         group["lr"] = rate
-    graph, dataset = run.graphs["train"].batch(index)
+    graph, dataset = run.graphs["train"].batch(index, state.progress.epoch + 1)
     graph, dataset = graph.to(accelerator.device), dataset.to(accelerator.device)
     run.model.train()
     state.optimiser.zero_grad(set_to_none=True)
