@@ -1,4 +1,4 @@
-"""Make the fixed splits of the small-data experiments; needs the data under ``ATOMSCAPE_DATA``.
+"""Make the fixed splits of the experiments; needs the data under ``ATOMSCAPE_DATA``.
 
 ``python experiments/splits/make.py`` writes the files beside it; running it again gives the same bytes.
 """
@@ -10,21 +10,41 @@ from pathlib import Path
 import numpy as np
 
 from atomscape.data.load import load
-from atomscape.data.splits import random_split, write_index_file
+from atomscape.data.splits import Split, random_split, write_index_file
+from atomscape.data.store import Store
 
 PARTS = {"train": 5000, "val": 1000, "test": 3000}
 SEED = 0
 
+MISSING_ATOM_SEEDS = (0, 1, 2)
+SMALL = {"train": 1000, "val": 200, "test": 1000}
+"""Molecules of 5 to 18 atoms."""
+
+LARGER = {"test_19": (19, 19), "test_23": (23, 23), "test_25_29": (25, 29)}
+"""Tests on molecules larger than any that trains, of so many atoms, 1,000 each."""
+
 
 def main() -> None:
-    """Write ``qm9_5k.json`` (any molecule) and ``mp_5k.json`` (crystals with the MP-20 formation energy)."""
+    """Write ``qm9_5k`` (any molecule), ``qm9_missing_atom_seedN`` and ``mp_5k`` (MP-20 formation energy)."""
     here = Path(__file__).parent
     qm9 = load("qm9")
     write_index_file(here / "qm9_5k.json", random_split(len(qm9), PARTS, SEED), qm9, SEED, prefix="gdb_")
+    for seed in MISSING_ATOM_SEEDS:
+        path = here / f"qm9_missing_atom_seed{seed}.json"
+        write_index_file(path, missing_atom_split(qm9, seed), qm9, seed, prefix="gdb_")
     crystals = load("materials_project")
     labelled = np.flatnonzero(np.isfinite(crystals.values("formation_energy")))
     split = random_split(labelled, PARTS, SEED)
     write_index_file(here / "mp_5k.json", split, crystals, SEED, prefix="")
+
+
+def missing_atom_split(qm9: Store, seed: int) -> Split:
+    """Sizes of Thomas et al. 2018: train on small molecules, test on other small ones and on larger ones."""
+    counts = np.asarray(qm9.counts)
+    split = random_split(np.flatnonzero((counts >= 5) & (counts <= 18)), SMALL, seed)
+    for name, (low, high) in LARGER.items():
+        split |= random_split(np.flatnonzero((counts >= low) & (counts <= high)), {name: 1000}, seed)
+    return split
 
 
 if __name__ == "__main__":
