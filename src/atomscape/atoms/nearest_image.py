@@ -16,11 +16,10 @@ def nearest_image(
     """
     if not bool(pbc.any()):
         return vectors
-    periodic = pbc.unsqueeze(-1)
-    whole = torch.where(periodic, cell, torch.diag_embed((~pbc).to(cell.dtype)))
-    turns = torch.linalg.solve(whole.mT, vectors.unsqueeze(-1)).round().nan_to_num(0, 0, 0)
+    rows = torch.where(pbc.unsqueeze(-1), cell, 0.0)
+    turns = (vectors.unsqueeze(1) @ torch.linalg.pinv(rows)).round()
     steps = torch.cartesian_prod(*[torch.arange(-1, 2, device=vectors.device)] * 3).to(cell.dtype)
-    tried = torch.where(periodic, turns + steps.T, 0.0).mT @ cell
+    tried = (turns + steps) @ rows
     images = vectors.unsqueeze(1) - tried
     shortest = images.square().sum(-1).nan_to_num(torch.inf).argmin(1)
     return images[torch.arange(len(vectors), device=vectors.device), shortest]

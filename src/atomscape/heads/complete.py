@@ -149,6 +149,14 @@ class CompletionHead(nn.Module):
         hits, asked = (torch.bincount(owner[rows], minlength=len(s)) for rows in (right, slice(None)))
         return torch.where(asked > 0, (hits == 0).to(prediction.dtype), torch.nan)
 
+    def example(self, structures: Structures) -> Structures:
+        """Label each structure as if an atom were missing at the mean of the others: for laws."""
+        s = structures
+        n = s.counts.clamp(min=1).to(s.positions).unsqueeze(1)
+        x = segment_sum(s.positions, s.structure, len(s)) / n
+        z = torch.full((len(s), 1), float(self.numbers[-1]), dtype=x.dtype, device=x.device)
+        return s.with_labels(missing_positions=x.unsqueeze(1), missing_numbers=z)
+
     def _column(self, z: Int[Tensor, " points"]) -> Int[Tensor, " points"]:
         table = torch.full((256,), -1, device=z.device)
         table[self.numbers] = torch.arange(len(self.numbers), device=z.device)

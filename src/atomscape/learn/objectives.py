@@ -15,6 +15,7 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
 from atomscape.shapes import Bool, Float, Int, Tensor
 
 LOSSES = {
@@ -29,6 +30,10 @@ class OwnLoss(Protocol):
     """A head whose output is judged by the head itself: classes, densities."""
 
     error_unit: str
+
+    def example(self, structures: Structures) -> Structures:
+        """Structures labelled as the loss reads it, by a rule that turns with the structures: for laws."""
+        ...
 
     def losses(self, prediction: Tensor, graph: Graph) -> Float[Tensor, " structures"]:
         """Loss of each structure; NaN where the labels say nothing."""

@@ -21,6 +21,20 @@ from atomscape.testing.compare import compare, rotated, turned
 CUTOFF = 3.0
 
 
+class Judged:
+    """A head that brings its own loss, seen as one that predicts this loss: so the same laws hold for it."""
+
+    provides = (Property("loss", "1", "structure", Irreps("0e"), False),)
+
+    def __init__(self, head) -> None:
+        self.head, self.name = head, head.provides[0].name
+
+    def __call__(self, embedding: Embedding, graph: Graph) -> dict[str, Tensor]:
+        """Loss of each structure, on the labels that the head gives as an example."""
+        labelled = graph.with_structures(self.head.example(graph.structures))
+        return {"loss": self.head.losses(self.head(embedding, labelled)[self.name], labelled)}
+
+
 def random_embedding(
     irreps: Irreps, n_atoms: int, dtype: torch.dtype = torch.float64, seed: int = 0
 ) -> Embedding:

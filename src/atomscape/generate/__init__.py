@@ -1,0 +1,1 @@
+"""Build structures: put back what is missing."""
