@@ -8,9 +8,9 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.atoms.structures import Structures
-from atomscape.generate.proposals import clouds, propose
 from atomscape.heads import complete
 from atomscape.nn.embedding import Embedding
+from atomscape.nn.peaks import clouds
 from atomscape.nn.position_density import Angular, bounded, sphere
 from atomscape.o3.harmonics import spherical_harmonics
 from atomscape.o3.irreps import Irreps
@@ -82,10 +82,11 @@ def test_a_vote_in_one_direction_is_proposed_there():
     prediction[:, 2, 5] = -6.0  # narrow
     c = 30 * spherical_harmonics(u.unsqueeze(0), 3)[0, 1:]
     prediction[:, 2, 7 : 7 + 15] = c
-    (best, *_), *_ = propose(head.density(prediction, graph), s, 3)
-    assert best.symbol == "O"
-    assert best.probability > 0.98
-    np.testing.assert_allclose(best.position, (s.positions[0] + 1.1 * u).tolist(), atol=0.02)
+    found = head.proposals(prediction, graph, 3)
+    assert int(found.numbers[0, 0]) == 8
+    assert float(found.probabilities[0, 0]) > 0.98
+    assert (found.probabilities[0, 1:] < 0.02).all()
+    np.testing.assert_allclose(found.positions[0, 0], (s.positions[0] + 1.1 * u).tolist(), atol=0.02)
 
 
 def test_proposals_turn_with_the_structure():

@@ -11,6 +11,7 @@ The loss is −log p(r, z), averaged over the atoms that are missing: several ma
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -24,7 +25,9 @@ from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
+from atomscape.nn.peaks import peaks
 from atomscape.nn.position_density import NARROWEST, PositionDensity, bounded
+from atomscape.nn.proposals import Proposals
 from atomscape.o3.irreps import Irreps
 from atomscape.ops.segment import segment_sum
 from atomscape.shapes import Float, Int, Tensor
@@ -148,6 +151,26 @@ class CompletionHead(nn.Module):
         right = (away < RIGHT) & (element[owner] == z)
         hits, asked = (torch.bincount(owner[rows], minlength=len(s)) for rows in (right, slice(None)))
         return torch.where(asked > 0, (hits == 0).to(prediction.dtype), torch.nan)
+
+    def proposals(
+        self, prediction: Float[Tensor, "atoms elements numbers"], graph: Graph, ranks: int
+    ) -> Proposals:
+        """The ``ranks`` most probable atoms for each structure; probabilities are masses within 0.5 Å.
+
+        A density that was learned on several missing atoms is shared by them: each has its part of it.
+        """
+        s = graph.structures
+        density = self.density(prediction, graph)
+        found = peaks(density, s, ranks)
+
+        def log_density(positions: Tensor, numbers: Tensor) -> Tensor:
+            labels = {
+                "missing_positions": positions.unsqueeze(1),
+                "missing_numbers": numbers.unsqueeze(1).double(),
+            }
+            return -self.losses(prediction, graph.with_structures(s.with_labels(**labels)))
+
+        return replace(found, log_density=log_density)
 
     def example(self, structures: Structures) -> Structures:
         """Label each structure as if an atom were missing at the mean of the others: for laws."""

@@ -1,4 +1,4 @@
-"""Proposals: the most probable places and elements of a position density, ranked.
+"""Peaks of a position density: the most probable places and elements, ranked.
 
 The density of a structure is turned into a cloud of weighted points, by the quadrature that normalises it:
 the directions of the Lebedev rule times Gauss–Hermite nodes of every shell's distance. What a proposal is
@@ -14,11 +14,12 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
 
 from atomscape.atoms.nearest_image import nearest_image
 from atomscape.atoms.structures import Structures
 from atomscape.nn.position_density import PositionDensity, sphere
+from atomscape.nn.proposals import Proposals
+from atomscape.shapes import Tensor
 
 RADIUS = 0.5
 """Å."""
@@ -27,21 +28,11 @@ _LIGHTEST_PEAK = 1e-3
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(3)
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """An atom that may be missing: position (Å), atomic number, and the probability to be right."""
-
-    position: tuple[float, float, float]
-    number: int
-    probability: float
-
-    @property
-    def symbol(self) -> str:
-        """Chemical symbol."""
-        return chemical_symbols[self.number]
+Peak = tuple[np.ndarray, int, float]
+"""Position, atomic number, mass around it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cloud:
     """Weighted points of one structure's density (Å); the weights add up to nearly one."""
 
@@ -50,31 +41,33 @@ class Cloud:
     numbers: np.ndarray
 
 
-def propose(density: PositionDensity, structures: Structures, most: int = 5) -> list[list[Proposal]]:
-    """Ranked proposals for every structure, the most probable first.
+def peaks(density: PositionDensity, structures: Structures, ranks: int) -> Proposals:
+    """The ``ranks`` most probable proposals for each structure; next to no probability is none.
 
-    Parameters
-    ----------
-    most
-        How many are given at most; places with next to no probability are not proposed.
+    Elements compete by their probability; a place may be proposed for two of them.
     """
-    return [
-        _ranked(cloud, structures.cell[i], structures.pbc[i], most)
-        for i, cloud in enumerate(clouds(density, structures))
-    ]
+    n = len(structures)
+    positions = np.full((n, ranks, 3), np.nan)
+    numbers, probabilities = np.zeros((n, ranks), dtype=np.int64), np.zeros((n, ranks))
+    for i, cloud in enumerate(clouds(density, structures)):
+        best = _ranked(cloud, structures.cell[i].cpu(), structures.pbc[i].cpu(), ranks)
+        for k, (position, number, probability) in enumerate(best):
+            positions[i, k], numbers[i, k], probabilities[i, k] = position, number, probability
+    made = (torch.from_numpy(a).to(structures.device) for a in (positions, numbers, probabilities))
+    return Proposals(next(made), next(made), next(made).clamp(max=1.0))
 
 
 @torch.no_grad()
 def clouds(density: PositionDensity, structures: Structures) -> list[Cloud]:
     """The density of every structure as weighted points."""
-    points, log_w, Y = sphere(density.l_max, density.angular.dtype)
+    points, log_w, Y = (t.to(structures.device) for t in sphere(density.l_max, density.angular.dtype))
     vote = (density.log_weight.unsqueeze(-1) + density.log_shell).exp()
     atom, element, shell = (vote > _LIGHTEST_VOTE).nonzero(as_tuple=True)
     chosen = (atom, element, shell)
-    bounds = torch.searchsorted(structures.structure[atom], torch.arange(len(structures) + 1))
+    bounds = torch.searchsorted(structures.structure[atom].cpu(), torch.arange(len(structures) + 1))
     found = []
-    nodes = torch.from_numpy(_NODES).to(points.dtype) * 2**0.5
-    shares = torch.from_numpy(_NODE_WEIGHTS / np.sqrt(np.pi)).to(points.dtype)
+    nodes = torch.from_numpy(_NODES).to(points) * 2**0.5
+    shares = torch.from_numpy(_NODE_WEIGHTS / np.sqrt(np.pi)).to(points)
     for a, b in pairwise(bounds.tolist()):
         mine = tuple(t[a:b] for t in chosen)
         angular = (density.angular[mine] @ Y.mT + log_w).softmax(-1)
@@ -87,21 +80,20 @@ def clouds(density: PositionDensity, structures: Structures) -> list[Cloud]:
         x = place + d.unsqueeze(2) * points[direction].unsqueeze(1)
         weights = (angular[row, direction].unsqueeze(1) * shares).flatten()
         numbers = density.elements[here[1]].repeat_interleave(len(nodes))
-        found.append(Cloud(x.reshape(-1, 3).double().numpy(), weights.double().numpy(), numbers.numpy()))
+        arrays = (t.double().cpu().numpy() for t in (x.reshape(-1, 3), weights))
+        found.append(Cloud(next(arrays), next(arrays), numbers.cpu().numpy()))
     return found
 
 
-def _ranked(cloud: Cloud, cell: torch.Tensor, pbc: torch.Tensor, most: int) -> list[Proposal]:
+def _ranked(cloud: Cloud, cell: Tensor, pbc: Tensor, most: int) -> list[Peak]:
     found = []
     for z in np.unique(cloud.numbers):
         mine = cloud.numbers == z
         found += _peaks(cloud.points[mine], cloud.weights[mine], int(z), cell, pbc, most)
-    return sorted(found, key=lambda p: -p.probability)[:most]
+    return sorted(found, key=lambda p: -p[2])[:most]
 
 
-def _peaks(
-    x: np.ndarray, w: np.ndarray, z: int, cell: torch.Tensor, pbc: torch.Tensor, most: int
-) -> list[Proposal]:
+def _peaks(x: np.ndarray, w: np.ndarray, z: int, cell: Tensor, pbc: Tensor, most: int) -> list[Peak]:
     """Peaks of the mass of one element, one after the other; what lies in a ball is used up."""
     found = []
     while len(found) < most and w.sum() > _LIGHTEST_PEAK:
@@ -116,8 +108,7 @@ def _peaks(
         inside = _squares(away - centre) < RADIUS**2
         if not inside.any():
             break
-        position = (start + centre).tolist()
-        found.append(Proposal((position[0], position[1], position[2]), z, float(w[inside].sum())))
+        found.append((start + centre, z, float(w[inside].sum())))
         x, w = x[~inside], w[~inside]
     return found
 
@@ -135,7 +126,7 @@ def _heaviest_box(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return (w[mine] @ x[mine]) / w[mine].sum()
 
 
-def _from(centre: np.ndarray, x: np.ndarray, cell: torch.Tensor, pbc: torch.Tensor) -> np.ndarray:
+def _from(centre: np.ndarray, x: np.ndarray, cell: Tensor, pbc: Tensor) -> np.ndarray:
     """Vectors from a centre to points, to their nearest images."""
     away = x - centre
     if not bool(pbc.any()):
