@@ -22,7 +22,7 @@ def put_back(s: Structures, i: int) -> set:
     return {(*(round(c, 9) for c in p), n) for p, n in zip(atoms[0].tolist(), atoms[1].tolist(), strict=True)}
 
 
-@pytest.mark.parametrize("settings", [{}, {"most": 3}, {"least": 2, "most": 2, "together": True}])
+@pytest.mark.parametrize("settings", [{}, {"most": 3}, {"least": 2, "most": 2, "together": 1.0}])
 def test_rest_and_labels_are_the_whole(settings):
     s = batch()
     corrupt = remove_atoms.build(remove_atoms.Config(**settings))
@@ -58,7 +58,7 @@ def test_labels_of_the_whole_do_not_hold_for_the_rest():
 
 def test_a_group_is_an_atom_with_its_nearest_neighbours():
     line = Structures.of([[x, 0, 0] for x in (0.0, 1.0, 2.1, 3.3, 9.0)], [6] * 5)
-    corrupt = remove_atoms.build(remove_atoms.Config(least=2, most=2, together=True))
+    corrupt = remove_atoms.build(remove_atoms.Config(least=2, most=2, together=1.0))
     pairs = set()
     for seed in range(40):
         x = corrupt(line, np.random.default_rng(seed)).labels["missing_positions"][0, :, 0]

@@ -19,13 +19,13 @@ from atomscape.shapes import Bool, Int, Tensor
 
 
 class Config(BaseModel):
-    """How many atoms go. With ``together`` they are an atom and those nearest to it (a missing group)."""
+    """How many atoms go, and in which share of the structures they are a group: an atom and those nearest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     least: int = Field(1, ge=1)
     most: int = Field(1, ge=1, description="atoms; a number from least to most is drawn for each structure")
-    together: bool = False
+    together: float = Field(0.0, ge=0, le=1, description="share of structures that lack neighbouring atoms")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class RemoveAtoms:
         wanted = np.minimum(wanted, np.maximum(counts - 1, 0))
         key = torch.from_numpy(rng.random(s.n_atoms))
         if c.together and s.n_atoms:
-            key = _distance_from(s, _lowest(key, s, np.minimum(wanted, 1)))
+            near = _distance_from(s, _lowest(key, s, np.minimum(wanted, 1)))
+            group = torch.from_numpy(rng.random(len(s)) < c.together)
+            key = torch.where(group[s.structure], near, key)
         return _lowest(key, s, wanted)
 
 

@@ -1,0 +1,108 @@
+"""Complete a structure: put back atoms one after the other, keeping the most probable ways to do so.
+
+A model's density is shared by all atoms that are missing, so where r are still to be placed the probability of
+a proposal is r times its mass, at most one. Every partial completion is continued with several proposals; the
+best are kept (beam search). Ways that end in the same structure, in whatever order, are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from atomscape.atoms.nearest_image import nearest_image
+from atomscape.atoms.structures import Structures
+from atomscape.generate.scoring import Propose
+from atomscape.shapes import Float, Int, Tensor
+
+SAME = 0.3
+"""Å; two completions whose atoms pair up within it are one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """One way to complete a structure: its new atoms, and the probability that all of them are right."""
+
+    positions: Float[Tensor, "added 3"]
+    numbers: Int[Tensor, " added"]
+    probability: float
+
+
+def complete(
+    propose: Propose, structure: Structures, missing: int = 1, ranks: int = 5, beams: int = 10
+) -> list[Completion]:
+    """Ranked ways to add ``missing`` atoms to a structure, the most probable first.
+
+    Parameters
+    ----------
+    propose
+        Ranked proposals for structures, as ``scoring.proposer(model)`` makes them.
+    ranks
+        Completions given at most.
+    beams
+        Partial completions kept on the way.
+
+    Raises
+    ------
+    ValueError
+        More or fewer than one structure, no atom in it, or no atom asked for.
+    """
+    if len(structure) != 1 or structure.n_atoms == 0:
+        raise ValueError(
+            f"{len(structure)} structures of {structure.n_atoms} atoms given; give one with atoms"
+        )
+    if missing < 1 or ranks < 1 or beams < 1:
+        raise ValueError(f"missing={missing}, ranks={ranks}, beams={beams}: each has to be 1 or more")
+    none = structure.positions.new_zeros(0, 3), structure.numbers.new_zeros(0)
+    kept = [Completion(*none, 1.0)]
+    for left in range(missing, 0, -1):
+        last = left == 1
+        kept = _continued(propose, structure, kept, left, ranks if last else beams, max(ranks, beams))
+    return kept
+
+
+def added(structure: Structures, completion: Completion) -> Structures:
+    """The structure with a completion's atoms at its end, without labels."""
+    n = len(completion.numbers)
+    return Structures(
+        torch.cat([structure.positions, completion.positions.to(structure.positions)]),
+        torch.cat([structure.numbers, completion.numbers]),
+        structure.cell,
+        structure.pbc,
+        torch.cat([structure.structure, structure.structure.new_zeros(n)]),
+        ids=structure.ids,
+    )
+
+
+def _continued(
+    propose: Propose, s: Structures, kept: Sequence[Completion], left: int, keep: int, ranks: int
+) -> list[Completion]:
+    """Each completion with one atom more, the ``keep`` best that differ."""
+    given = propose(Structures.concatenate([added(s, c) for c in kept]))
+    children = []
+    for i, parent in enumerate(kept):
+        for k in range(min(ranks, given.numbers.shape[1])):
+            if int(given.numbers[i, k]) == 0:
+                continue
+            sure = min(1.0, left * float(given.probabilities[i, k]))
+            x = torch.cat([parent.positions, given.positions[i, k : k + 1].to(parent.positions)])
+            z = torch.cat([parent.numbers, given.numbers[i, k : k + 1]])
+            children.append(Completion(x, z, parent.probability * sure))
+    found: list[Completion] = []
+    for child in sorted(children, key=lambda c: -c.probability):
+        if len(found) < keep and not any(_same(child, other, s) for other in found):
+            found.append(child)
+    return found
+
+
+def _same(a: Completion, b: Completion, s: Structures) -> bool:
+    """Whether two completions place the same elements at the same places."""
+    if not torch.equal(a.numbers.sort().values, b.numbers.sort().values):
+        return False
+    n = len(a.numbers)
+    away = (a.positions.unsqueeze(1) - b.positions.unsqueeze(0)).flatten(0, 1)
+    away = nearest_image(away, s.cell.expand(n * n, 3, 3), s.pbc.expand(n * n, 3)).norm(dim=1).view(n, n)
+    pairs = (away < SAME) & (a.numbers.unsqueeze(1) == b.numbers)
+    return bool(pairs.any(1).all() and pairs.any(0).all())
