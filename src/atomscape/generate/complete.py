@@ -1,8 +1,8 @@
 """Complete a structure: put back atoms one after the other, keeping the most probable ways to do so.
 
-A model's density is shared by all atoms that are missing, so where r are still to be placed the probability of
-a proposal is r times its mass, at most one. Every partial completion is continued with several proposals; the
-best are kept (beam search). Ways that end in the same structure, in whatever order, are one.
+A model's density is shared by all atoms that are missing, so where r are still to be placed the probability
+of a proposal is r times its mass, at most one. Every partial completion is continued with several proposals;
+the best are kept (beam search). Ways that end in the same structure, in whatever order, are one.
 """
 
 from __future__ import annotations

@@ -113,6 +113,25 @@ class PositionDensity:
         each = torch.logsumexp(self.log_shell[atom, element] + radial + angular, 1) - d2.log()
         return _log_sums(each + self.log_weight[atom, element], point, points)
 
+    def total(
+        self,
+        points: Float[Tensor, "points 3"],
+        places: Float[Tensor, "images 3"],
+        atom: Int[Tensor, " images"],
+    ) -> Float[Tensor, " points"]:
+        """Σ_z p(r, z) in Å⁻³ at points (Å), from atoms (or images) at ``places``; one structure."""
+        value = points.new_zeros(len(points))
+        rest = (self.log_shell + self.log_weight.unsqueeze(-1)) - self.width.log() - 0.9189385332046727
+        rest = rest - Angular(self.angular, self.l_max).log_normaliser()
+        for place, a in zip(places, atom.tolist(), strict=True):
+            away = points - place
+            d2 = away.square().sum(-1).clamp(min=1e-4)
+            Y = spherical_harmonics(away, self.l_max)[:, 1:]
+            off = (d2.sqrt().view(-1, 1, 1) - self.mean[a]) / self.width[a]
+            log = rest[a] - 0.5 * off.square() + (Y @ self.angular[a].flatten(0, 1).mT).view_as(off)
+            value += log.flatten(1).exp().sum(1) / d2
+        return value
+
     def heaviest_votes(
         self, graph: Graph
     ) -> tuple[Float[Tensor, "structures 3"], Int[Tensor, " structures"]]:
