@@ -1,0 +1,156 @@
+"""A structure as a layer: balls, two-coloured sticks, the edges of its cell; and a good side to look from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from atomscape.atoms.structures import Structures
+from atomscape.shapes import Float, Int
+from atomscape.view.bonds import Drawn, cell_of, drawn_atoms
+from atomscape.view.elements import STICK, ball_radii, colour, colours_of, symbol_of
+from atomscape.view.scene import Balls, Label, Layer, Scene, Sticks
+
+CELL = colour("8a94a3")
+HALO = colour("2f5bd8")
+
+PIECE = 0.35
+"""Longest piece in Å of an edge of the cell."""
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def structure_layer(structure: Structures, name: str = "structure", highlight: Sequence[int] = ()) -> Layer:
+    """Atoms, bonds and cell of one structure.
+
+    Parameters
+    ----------
+    highlight
+        Atoms that get a ring around them.
+
+    Raises
+    ------
+    ValueError
+        The batch has more or fewer than one structure, or no atoms.
+    """
+    drawn = drawn_atoms(structure)
+    numbers = structure.numbers.cpu().numpy()
+    marked = np.isin(drawn.atom, np.asarray(highlight, dtype=np.int64))
+    balls = (_balls(drawn, numbers, ~marked), _balls(drawn, numbers, marked, halo=True))
+    sticks, labels = (_bonds(drawn, numbers),), ()
+    if structure.pbc.any():
+        edges, labels = cell_edges(structure)
+        sticks = (*sticks, _outside(edges, drawn.positions, ball_radii(numbers[drawn.atom])))
+    return Layer(name, tuple(b for b in balls if len(b.names)), sticks, labels=labels)
+
+
+def structure_scene(structure: Structures, title: str = "") -> Scene:
+    """A scene of one structure and nothing else.
+
+    Raises
+    ------
+    ValueError
+        The batch has more or fewer than one structure, or no atoms.
+    """
+    layer = structure_layer(structure)
+    return Scene((layer,), title or structure.formulas()[0].translate(SUBSCRIPTS), turn=good_side(structure))
+
+
+def _balls(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, halo: bool = False) -> Balls:
+    z = numbers[drawn.atom[chosen]]
+    names = [f"{symbol_of(n)} {a}" for n, a in zip(z.tolist(), drawn.atom[chosen].tolist(), strict=True)]
+    ring = HALO if halo else None
+    return Balls(drawn.positions[chosen], ball_radii(z), colours_of(z), tuple(names), ring)
+
+
+def _bonds(drawn: Drawn, numbers: Int[np.ndarray, " atoms"]) -> Sticks:
+    """Two sticks for a bond between drawn atoms, from each ball's surface to the middle between them."""
+    z = numbers[drawn.atom]
+    radii, colours = ball_radii(z), colours_of(z)
+    whole = drawn.second >= 0
+    a, b, stub = drawn.first[whole], drawn.second[whole], drawn.first[~whole]
+    from_a, to_b = _surfaces(drawn.positions[a], radii[a], drawn.positions[b], radii[b])
+    out, _ = _surfaces(drawn.positions[stub], radii[stub], drawn.ends[~whole], np.zeros(len(stub)))
+    middle = 0.5 * (from_a + to_b)
+    starts = np.concatenate([from_a, to_b, out])
+    ends = np.concatenate([middle, middle, drawn.ends[~whole]])
+    shades = np.concatenate([colours[a], colours[b], colours[stub]])
+    return Sticks(starts, ends, np.full(len(starts), STICK), shades)
+
+
+def _surfaces(a: np.ndarray, radius_a: np.ndarray, b: np.ndarray, radius_b: np.ndarray) -> tuple:
+    """Where a stick leaves the ball at ``a``, and enters the one at ``b``."""
+    along = b - a
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    inside = [np.sqrt(np.maximum(r**2 - STICK**2, 0))[:, None] * along for r in (radius_a, radius_b)]
+    return a + inside[0], b - inside[1]
+
+
+def cell_edges(structure: Structures) -> tuple[Sticks, tuple[Label, ...]]:
+    """Edges along the periodic axes (twelve in a crystal, four in a slab, one in a chain), and their letters.
+
+    Raises
+    ------
+    ValueError
+        The structure is not periodic.
+    """
+    cell, pbc = cell_of(structure)
+    axes = np.flatnonzero(pbc)
+    if not len(axes):
+        raise ValueError("the structure is not periodic: it has no cell to draw")
+    starts, ends, labels = [], [], []
+    for axis in axes:
+        others = [k for k in axes if k != axis]
+        corners = np.indices((2,) * len(others)).reshape(len(others), -1).T
+        start = corners @ cell[others] if others else np.zeros((1, 3))
+        starts.append(start)
+        ends.append(start + cell[axis])
+        length = np.linalg.norm(cell[axis])
+        labels.append(Label("abc"[axis], cell[axis] * (1 + (0.85 + 0.03 * length) / length), quiet=True))
+    size = float(np.linalg.norm(cell[axes].sum(0)))
+    made = np.concatenate(starts), np.concatenate(ends)
+    n = len(made[0])
+    return Sticks(*made, np.full(n, np.clip(0.0025 * size, 0.015, 0.05)), np.tile(CELL, (n, 1))), tuple(
+        labels
+    )
+
+
+def _outside(edges: Sticks, centres: np.ndarray, radii: np.ndarray) -> Sticks:
+    """Edges in short pieces, without those in balls: what is sorted by depth has to be short."""
+    n = int(np.ceil(np.linalg.norm(edges.ends - edges.starts, axis=1).max() / PIECE))
+    at = np.linspace(0, 1, n + 1)[:, None, None]
+    knots = (1 - at) * edges.starts + at * edges.ends
+    starts, ends = knots[:-1].reshape(-1, 3), knots[1:].reshape(-1, 3)
+    middle = 0.5 * (starts + ends)
+    free = (np.linalg.norm(middle[:, None] - centres, axis=2) > radii).all(1)
+    return Sticks(
+        starts[free], ends[free], np.tile(edges.radii, n)[free], np.tile(edges.colours, (n, 1))[free]
+    )
+
+
+def good_side(structure: Structures) -> Float[np.ndarray, "3 3"]:
+    """Rotation for the first look; rows are right, up, and towards the viewer.
+
+    A crystal stands with c upwards, a to the right, seen from a little above. A molecule turns its flat side
+    to the viewer, its longest extent to the right, tilted a little.
+    """
+    if structure.pbc.any():
+        cell, _ = cell_of(structure)
+        up = cell[2] / np.linalg.norm(cell[2])
+        right = cell[0] - up * (cell[0] @ up)
+        right /= np.linalg.norm(right)
+        return _about_x(0.24) @ _about_y(-0.42) @ np.stack([right, up, np.cross(right, up)])
+    x = structure.positions.detach().cpu().double().numpy()
+    _, _, axes = np.linalg.svd(np.concatenate([x - x.mean(0), np.zeros((3, 3))]))
+    return _about_x(0.35) @ _about_y(-0.3) @ np.stack([axes[0], axes[1], np.cross(axes[0], axes[1])])
+
+
+def _about_x(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def _about_y(angle: float) -> np.ndarray:
+    c, s = np.cos(angle), np.sin(angle)
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
