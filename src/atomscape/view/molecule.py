@@ -21,13 +21,17 @@ PIECE = 0.35
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def structure_layer(structure: Structures, name: str = "structure", highlight: Sequence[int] = ()) -> Layer:
+def structure_layer(
+    structure: Structures, name: str = "structure", only: Sequence[int] | None = None, ring: bool = False
+) -> Layer:
     """Atoms, bonds and cell of one structure.
 
     Parameters
     ----------
-    highlight
-        Atoms that get a ring around them.
+    only
+        Draw these atoms and the bonds that lead to them, and no cell. Default: everything.
+    ring
+        Draw a ring around each atom.
 
     Raises
     ------
@@ -36,13 +40,12 @@ def structure_layer(structure: Structures, name: str = "structure", highlight: S
     """
     drawn = drawn_atoms(structure)
     numbers = structure.numbers.cpu().numpy()
-    marked = np.isin(drawn.atom, np.asarray(highlight, dtype=np.int64))
-    balls = (_balls(drawn, numbers, ~marked), _balls(drawn, numbers, marked, halo=True))
-    sticks, labels = (_bonds(drawn, numbers),), ()
-    if structure.pbc.any():
+    chosen = np.ones(len(drawn.atom), dtype=bool) if only is None else np.isin(drawn.atom, np.array(only))
+    sticks, labels = [_bonds(drawn, numbers, chosen)], ()
+    if only is None and structure.pbc.any():
         edges, labels = cell_edges(structure)
-        sticks = (*sticks, _outside(edges, drawn.positions, ball_radii(numbers[drawn.atom])))
-    return Layer(name, tuple(b for b in balls if len(b.names)), sticks, labels=labels)
+        sticks.append(_outside(edges, drawn.positions, ball_radii(numbers[drawn.atom])))
+    return Layer(name, (_balls(drawn, numbers, chosen, ring),), tuple(sticks), labels=labels)
 
 
 def structure_scene(structure: Structures, title: str = "") -> Scene:
@@ -57,24 +60,26 @@ def structure_scene(structure: Structures, title: str = "") -> Scene:
     return Scene((layer,), title or structure.formulas()[0].translate(SUBSCRIPTS), turn=good_side(structure))
 
 
-def _balls(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, halo: bool = False) -> Balls:
-    z = numbers[drawn.atom[chosen]]
-    names = [f"{symbol_of(n)} {a}" for n, a in zip(z.tolist(), drawn.atom[chosen].tolist(), strict=True)]
-    ring = HALO if halo else None
-    return Balls(drawn.positions[chosen], ball_radii(z), colours_of(z), tuple(names), ring)
+def _balls(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, ring: bool) -> Balls:
+    atom = drawn.atom[chosen]
+    z = numbers[atom]
+    names = [f"{symbol_of(n)} {a}" for n, a in zip(z.tolist(), atom.tolist(), strict=True)]
+    return Balls(drawn.positions[chosen], ball_radii(z), colours_of(z), tuple(names), HALO if ring else None)
 
 
-def _bonds(drawn: Drawn, numbers: Int[np.ndarray, " atoms"]) -> Sticks:
+def _bonds(drawn: Drawn, numbers: Int[np.ndarray, " atoms"], chosen: np.ndarray) -> Sticks:
     """Two sticks for a bond between drawn atoms, from each ball's surface to the middle between them."""
     z = numbers[drawn.atom]
     radii, colours = ball_radii(z), colours_of(z)
-    whole = drawn.second >= 0
-    a, b, stub = drawn.first[whole], drawn.second[whole], drawn.first[~whole]
+    touched = chosen[drawn.first] | ((drawn.second >= 0) & chosen[drawn.second])
+    first, second, far = drawn.first[touched], drawn.second[touched], drawn.ends[touched]
+    whole = second >= 0
+    a, b, stub = first[whole], second[whole], first[~whole]
     from_a, to_b = _surfaces(drawn.positions[a], radii[a], drawn.positions[b], radii[b])
-    out, _ = _surfaces(drawn.positions[stub], radii[stub], drawn.ends[~whole], np.zeros(len(stub)))
+    out, _ = _surfaces(drawn.positions[stub], radii[stub], far[~whole], np.zeros(len(stub)))
     middle = 0.5 * (from_a + to_b)
     starts = np.concatenate([from_a, to_b, out])
-    ends = np.concatenate([middle, middle, drawn.ends[~whole]])
+    ends = np.concatenate([middle, middle, far[~whole]])
     shades = np.concatenate([colours[a], colours[b], colours[stub]])
     return Sticks(starts, ends, np.full(len(starts), STICK), shades)
 

@@ -96,7 +96,10 @@ def svg(
 
 
 def panels_of(scene: Scene, most: int) -> list[tuple[str, tuple[Layer, ...]]]:
-    """Panels of a picture: the name of what is special in each ("" where there is one panel), and its layers."""
+    """Panels of a picture: the name of the layer that is special in each, and the layers that are seen.
+
+    Where there is one panel, nothing is special: the name is empty.
+    """
     groups = scene.groups()
     name = next((g for g, layers in groups.items() if len(layers) > 1), "")
     if not name or most == 1:
