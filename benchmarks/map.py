@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from measure import Row, best_of, command
 
-from atomscape.atlas.browser import FLAGS, find_browser
 from atomscape.atlas.page import MapData, write_page
+from atomscape.web.browser import FLAGS, find_browser
 
 QUESTION = "map"
 LASSO = [250, 120, 620, 90, 700, 420, 330, 560]

@@ -12,9 +12,9 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from atomscape.atlas.browser import find_browser
 from atomscape.atlas.page import MapData, write_page
 from atomscape.atoms.structures import Structures
+from atomscape.web.browser import find_browser
 
 SIZE = {"width": 1280, "height": 860}
 

@@ -8,11 +8,11 @@ import re
 import numpy as np
 import pytest
 
-from atomscape.atlas.browser import screenshot
 from atomscape.atlas.contents import MapData
-from atomscape.atlas.inlining import inline_modules
-from atomscape.atlas.packing import categories, pack_array, smallest_exact
 from atomscape.atlas.page import page_sources, write_page
+from atomscape.web.browser import screenshot
+from atomscape.web.inlining import inline_modules
+from atomscape.web.packing import categories, pack_array, smallest_exact
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

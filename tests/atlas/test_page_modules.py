@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from atomscape.atlas.packing import pack_array, pack_texts
+from atomscape.web.packing import pack_array, pack_texts
 
 pytestmark = pytest.mark.browser
 

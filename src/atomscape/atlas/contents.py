@@ -13,9 +13,9 @@ import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 
-from atomscape.atlas.packing import Blob, categories, pack_array, pack_texts, smallest_exact
 from atomscape.atoms.structures import Structures
 from atomscape.shapes import Float, Int
+from atomscape.web.packing import Blob, categories, pack_array, pack_texts, smallest_exact
 
 POSITION_STEP = 1e-4  # Å
 

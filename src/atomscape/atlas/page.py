@@ -9,11 +9,7 @@ within each dataset, and the page says how many.
 
 from __future__ import annotations
 
-import html
-import json
 import os
-import re
-import tempfile
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -21,10 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from atomscape.atlas.contents import Contents, MapData, pack_contents, pack_structures
-from atomscape.atlas.inlining import inline_modules
-from atomscape.atlas.packing import Blob, pack_source
 from atomscape.find import suggest
 from atomscape.shapes import Int
+from atomscape.web.inlining import inline_modules
+from atomscape.web.one_file import as_blobs, as_json, as_text, filled, page_modules, write_whole
+from atomscape.web.packing import pack_source
 
 __all__ = ["MapData", "page_sources", "write_page"]
 
@@ -58,17 +55,12 @@ def write_page(data: MapData, path: str | os.PathLike[str], colour: str = "", ma
         chosen = _spread(np.asarray(data.dataset, dtype=object), share)
         structures, kept = pack_structures(data.structures, chosen), len(chosen)
         parts = _assemble(data.title, contents, structures)
-    return _write(Path(path), parts)
+    return write_whole(Path(path), parts, "the map")
 
 
 def page_sources() -> dict[str, str]:
     """Return the page's ES modules: name → source."""
-    folder = resources.files("atomscape.atlas").joinpath("page")
-    return {
-        f.name[:-3]: f.read_text("utf-8")
-        for f in sorted(folder.iterdir(), key=lambda f: f.name)
-        if f.name.endswith(".js")
-    }
+    return page_modules("atomscape.atlas")
 
 
 def _initial_colour(data: MapData, colour: str) -> str:
@@ -95,7 +87,7 @@ def _bytes(parts: Iterable[str]) -> int:
 
 
 def _assemble(title: str, contents: Contents, structures: Contents) -> list[str]:
-    """Fill the template. Data never meets the HTML parser raw: ``<`` is escaped in JSON and in the title."""
+    """Fill the template."""
     folder = resources.files("atomscape.atlas").joinpath("page")
 
     def text(name: str) -> str:
@@ -104,49 +96,11 @@ def _assemble(title: str, contents: Contents, structures: Contents) -> list[str]
     library = pack_source(text("third-party/3Dmol-min.js"))
     licences = text("third-party/3Dmol-NOTICE.txt") + "\n" + text("third-party/3Dmol-LICENSE.txt")
     filling: dict[str, Iterable[str]] = {
-        "title": [html.escape(title)],
+        "title": as_text(title),
         "style": [text("style.css")],
-        "manifest": [
-            json.dumps(
-                {**contents.manifest, **structures.manifest}, ensure_ascii=False, allow_nan=False
-            ).replace("<", "\\u003c")
-        ],
-        "blobs": (
-            _script(name, blob)
-            for name, blob in {**contents.blobs, **structures.blobs, "3Dmol": library}.items()
-        ),
-        "licences": [html.escape(licences)],
+        "manifest": as_json({**contents.manifest, **structures.manifest}),
+        "blobs": as_blobs({**contents.blobs, **structures.blobs, "3Dmol": library}),
+        "licences": as_text(licences),
         "script": [inline_modules(page_sources(), "main")],
     }
-    pieces = re.split(r"<!-- fill (\w+) -->", text("index.html"))
-    return [p for i, piece in enumerate(pieces) for p in (filling[piece] if i % 2 else [piece])]
-
-
-def _script(name: str, blob: Blob) -> str:
-    return f'<script type="text/plain" id="blob-{name}" data-dtype="{blob.dtype}">{blob.text}</script>\n'
-
-
-def _write(path: Path, parts: list[str]) -> Path:
-    """Write to a temporary file beside the target, then rename."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(21, "is a directory")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    except OSError as error:
-        raise OSError(
-            f"cannot write the map to {path}: {error.strerror}; choose another file or folder"
-        ) from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(parts)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise OSError(
-            f"cannot write the map to {path}: {error.strerror}; nothing was changed there"
-        ) from error
-    return path
+    return filled(text("index.html"), filling)

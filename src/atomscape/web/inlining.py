@@ -56,7 +56,7 @@ def _wrapped(name: str, source: str) -> str:
     exports = [m[2] for m in _EXPORT.finditer(source)]
     body = _EXPORT.sub(r"\1 \2", _IMPORT.sub(_binding, source))
     if left := _LEFT_OVER.search(body):
-        raise ValueError(f"{name}.js: cannot inline {left[0]!r}; see atomscape.atlas.inlining for the forms")
+        raise ValueError(f"{name}.js: cannot inline {left[0]!r}; see atomscape.web.inlining for the forms")
     return f'modules["{name}"] = (() => {{\n{body.strip()}\nreturn {{ {", ".join(exports)} }};\n}})();\n'
 
 

@@ -1,0 +1,1 @@
+"""Pages that are one file: modules inlined, arrays packed, pictures taken of them."""
