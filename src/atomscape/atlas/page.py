@@ -20,7 +20,7 @@ from atomscape.atlas.contents import Contents, MapData, pack_contents, pack_stru
 from atomscape.find import suggest
 from atomscape.shapes import Int
 from atomscape.web.inlining import inline_modules
-from atomscape.web.one_file import as_blobs, as_json, as_text, filled, page_modules, write_whole
+from atomscape.web.one_file import as_blobs, as_json, as_text, filled, look, page_modules, write_whole
 from atomscape.web.packing import pack_source
 
 __all__ = ["MapData", "page_sources", "write_page"]
@@ -97,7 +97,7 @@ def _assemble(title: str, contents: Contents, structures: Contents) -> list[str]
     licences = text("third-party/3Dmol-NOTICE.txt") + "\n" + text("third-party/3Dmol-LICENSE.txt")
     filling: dict[str, Iterable[str]] = {
         "title": as_text(title),
-        "style": [text("style.css")],
+        "style": [look(), text("style.css")],
         "manifest": as_json({**contents.manifest, **structures.manifest}),
         "blobs": as_blobs({**contents.blobs, **structures.blobs, "3Dmol": library}),
         "licences": as_text(licences),

@@ -21,6 +21,11 @@ def page_modules(package: str) -> dict[str, str]:
     return {f.name[:-3]: f.read_text("utf-8") for f in sorted(files, key=lambda f: f.name)}
 
 
+def look() -> str:
+    """Style that all pages share: colours in light and dark, letters, buttons, dialogs."""
+    return resources.files("atomscape.web").joinpath("page/look.css").read_text("utf-8")
+
+
 def filled(template: str, filling: Mapping[str, Iterable[str]]) -> list[str]:
     """The template with each ``<!-- fill NAME -->`` replaced, in pieces.
 

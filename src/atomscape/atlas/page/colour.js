@@ -1,4 +1,5 @@
 // Colours: perceptually even maps made in OKLab, a categorical palette, and scales from values to colours.
+import { fromHex } from "./hex.js";
 import { logTicks, niceTicks } from "./number.js";
 
 // Anchors of the maps, evenly spaced; between them colours run straight in OKLab.
@@ -31,11 +32,6 @@ export const SCALES = [
 
 const toLinear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
 const toGamma = (c) => (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055);
-
-/** "3b6fd4" → [59, 111, 212]. */
-export function fromHex(hex) {
-  return [0, 2, 4].map((i) => parseInt(hex.replace("#", "").slice(i, i + 2), 16));
-}
 
 /** sRGB (0…255) → OKLab [L, a, b] (Ottosson 2020). */
 export function toOklab(rgb) {

@@ -1,6 +1,7 @@
 // Structures drawn with Canvas2D: shaded spheres, two-coloured bonds, the cell; far parts paler.
 import { add, subtract, times, turn } from "./vector.js";
-import { css, fromHex, mix } from "./colour.js";
+import { css, mix } from "./colour.js";
+import { fromHex } from "./hex.js";
 
 const SPRITE = 64,
   sprites = new Map();

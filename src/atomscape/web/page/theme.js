@@ -1,5 +1,5 @@
 // Colours of the page as numbers, for what is drawn on canvases. The stylesheet is where they are chosen.
-import { fromHex } from "./colour.js";
+import { fromHex } from "./hex.js";
 
 const NAMES = ["ground", "ink", "muted", "grid", "cell", "accent", "unknown", "outline"];
 
