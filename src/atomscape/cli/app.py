@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from atomscape import __version__
-from atomscape.cli import data, demo, doctor, embed, evaluate, info, map, represent, train
+from atomscape.cli import complete, data, demo, doctor, embed, evaluate, info, map, represent, train
 from atomscape.cli.output import show_error
 
 # Errors whose message says what to do: a mistake in what was given, a missing optional package, a loss that
@@ -30,6 +30,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)
+app.command("complete")(complete.complete)
 app.command("map")(map.map_page)
 app.command("doctor")(doctor.doctor)
 

@@ -50,9 +50,8 @@ def complete(
         More or fewer than one structure, no atom in it, or no atom asked for.
     """
     if len(structure) != 1 or structure.n_atoms == 0:
-        raise ValueError(
-            f"{len(structure)} structures of {structure.n_atoms} atoms given; give one with atoms"
-        )
+        given = f"{len(structure)} structures of {structure.n_atoms} atoms"
+        raise ValueError(f"{given} to complete; give one structure that has atoms")
     if missing < 1 or ranks < 1 or beams < 1:
         raise ValueError(f"missing={missing}, ranks={ranks}, beams={beams}: each has to be 1 or more")
     none = structure.positions.new_zeros(0, 3), structure.numbers.new_zeros(0)

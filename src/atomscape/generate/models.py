@@ -50,9 +50,9 @@ def completion_model(what: str | None, structure: Structures) -> tuple[Model, st
         offers.append(f"{name} ({of} of {', '.join(trained)})")
     have = "; ".join(offers) or "none"
     raise ValueError(
-        f"no model that comes with atomscape was trained on {kind} of {', '.join(sorted(elements))}; there is "
-        f"{have}. Train one on structures like yours (experiments/missing_atom has the settings) and name it "
-        "with --model"
+        f"no model that comes with atomscape was trained on {kind} of {', '.join(sorted(elements))}; there "
+        f"is {have}. Train one on structures like yours (experiments/missing_atom has the settings) and name "
+        "it with --model"
     )
 
 

@@ -1,0 +1,86 @@
+"""``atomscape complete``: files, table, and the errors a person can make."""
+
+import pytest
+import torch
+from ase.io import read, write
+
+from atomscape.atoms.properties import PROPERTIES
+from atomscape.data.card import PropertyRecord
+from atomscape.learn.architecture import Architecture, HeadRecord
+from atomscape.learn.checkpoint import save_model
+from atomscape.learn.config import PlugIn
+from atomscape.learn.model import Model
+
+
+@pytest.fixture
+def model(here):
+    """A small model with random weights: it proposes something, of whatever value."""
+    encoder = PlugIn.model_validate({"kind": "tfn", "l_max": 1, "channels": 4, "layers": 1})
+    head = PlugIn.model_validate({"kind": "complete", "elements": ["H", "C", "O"], "hidden": 4})
+    missing = PropertyRecord.of(PROPERTIES["missing_atoms"])
+    heads = (HeadRecord(dataset="shared", predicts=missing, head=head),)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        made = Model(Architecture(encoder=encoder, heads=heads, datasets=("any",)))
+    return save_model(made, here / "small.safetensors")
+
+
+@pytest.fixture
+def broken(here):
+    from ase.build import molecule
+
+    atoms = molecule("CH3CH2OH")
+    del atoms[2]
+    write(here / "broken.xyz", atoms)
+    return here / "broken.xyz"
+
+
+def test_ranked_structures_a_picture_and_a_page(run, here, broken, model):
+    status, out, err = run("complete", broken, "-n", 2, "--model", model, "--ranks", 3)
+    assert (status, err) == (0, "")
+    images = read(here / "broken-completed.xyz", ":")
+    assert 1 <= len(images) <= 3
+    whole = read(broken)
+    for rank, image in enumerate(images, start=1):
+        assert image.info["rank"] == rank
+        assert len(image) == len(whole) + 2
+        assert abs(image.positions[: len(whole)] - whole.positions).max() < 1e-6
+    shares = [image.info["probability"] for image in images]
+    assert shares == sorted(shares, reverse=True)
+    assert (here / "broken-completed.svg").read_text().startswith("<svg")
+    assert "<canvas" in (here / "broken-completed.html").read_text()
+    assert "broken-completed.xyz" in out
+
+
+def test_the_density_is_in_the_page_of_one_missing_atom(run, here, broken, model):
+    status, _, err = run("complete", broken, "--model", model, "--no-page")
+    assert (status, err) == (0, "")
+    assert not (here / "broken-completed.html").exists()
+    status, _, err = run("complete", broken, "--model", model)
+    assert status == 1
+    assert "--overwrite" in err
+    assert run("complete", broken, "--model", model, "--overwrite")[0] == 0
+    assert (here / "broken-completed.html").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "nowhere"), "no run, no model file"),
+        (("--index", 7), "holds 1 structures"),
+        (("-n", 0), "Invalid value"),
+    ],
+)
+def test_mistakes_are_explained(run, broken, arguments, message):
+    status, _, err = run("complete", broken, *arguments)
+    assert status != 0
+    assert message in " ".join(err.split())
+
+
+def test_elements_that_no_shipped_model_knows(run, here):
+    from ase.build import bulk
+
+    write(here / "gold.xyz", bulk("Au", cubic=True))
+    status, _, err = run("complete", here / "gold.xyz")
+    assert status == 1
+    assert "crystals of Au" in " ".join(err.split())
