@@ -27,6 +27,7 @@ KINDS = (
     "data.corruptions",
     "data.groups",
     "representations",
+    "recipes",
     "ops.kernels",
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from atomscape.cli import app as cli
 
-COMMANDS = ("demo", "data", "info", "train", "evaluate", "embed", "map", "doctor")
+COMMANDS = ("demo", "data", "info", "train", "recipe", "evaluate", "embed", "map", "doctor")
 HEAVY = ("torch", "numpy", "ase", "pydantic", "pyarrow", "sklearn", "accelerate")
 
 

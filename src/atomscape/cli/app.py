@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from atomscape import __version__
-from atomscape.cli import complete, data, demo, doctor, embed, evaluate, info, map, represent, train
+from atomscape.cli import complete, data, demo, doctor, embed, evaluate, info, map, recipe, represent, train
 from atomscape.cli.output import show_error
 
 # Errors whose message says what to do: a mistake in what was given, a missing optional package, a loss that
@@ -27,6 +27,7 @@ app.command("demo")(demo.demo)
 app.add_typer(data.app, name="data")
 app.command("info")(info.info)
 app.command("train")(train.train)
+app.add_typer(recipe.app, name="recipe")
 app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)

@@ -34,6 +34,7 @@ def demo(
 
     screen, run = console(), out / "run"
     if train(load_config("demo", overrides or []), run, overwrite=True, console=screen) is None:
+        screen.print(f"Continue with: atomscape train {run} --resume", soft_wrap=True)
         raise typer.Exit(STOPPED)
     model = load_model(run)
     folders = [run / "embeddings" / name for name in DATA]

@@ -58,6 +58,7 @@ def train(
     folder = out or home or Path("runs") / config.name
     screen = console()
     if run(config, folder, resume, overwrite, screen) is None:
+        screen.print(f"Continue with: atomscape train {folder} --resume", soft_wrap=True)
         raise typer.Exit(STOPPED)
     screen.print(f"\nmodel: {folder}/best.safetensors, errors: {folder}/results.json")
     screen.print(f"next:  atomscape embed {folder} DATA")

@@ -114,7 +114,6 @@ def train(
         console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
         if not _loop(run):
             run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
-            run.display.line(f"Continue with: atomscape train {folder} --resume")
             return None
         accelerator.wait_for_everyone()
         results = finish(
