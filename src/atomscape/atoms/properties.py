@@ -206,6 +206,8 @@ PROPERTIES: dict[str, Property] = {
         _p("distortion", "1", "structure", _SCALAR, False, "place on a path, from 0 to 1"),
         _p("space_group", "1", "structure", _SCALAR, False, "number of the space group, 1 to 230"),
         _p("point_group", "1", "structure", _SCALAR, False, "number of the point group in the set's list"),
+        _p("shape_class", "1", "structure", _SCALAR, False, "number of the shape in the set's list"),
+        _p("prototype", "1", "structure", _SCALAR, False, "number of the structure type in the set's list"),
         _p("density", "g/cm³", "structure", _SCALAR, False, "mass over volume of the cell"),
         _p("volume_per_atom", "Å³", "structure", _SCALAR, False, "volume of the cell over its atoms"),
         _p("missing_atoms", "1", "atom", _SCALAR, False, "each atom's vote on where which atom is missing"),

@@ -7,7 +7,9 @@ Per layer, with features h[a, lm, c], messages m and edges ij:
     h_i ← h_i + gate(u)                                             nonlinearity, residual
 
 R is a small network on Bessel functions that goes to zero, with two derivatives, at the cutoff. Parity is
-natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity.
+natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity. Handedness is first seen
+by the scalars of the third layer, in products of the filters of all three: in these two modes filters start
+with unit mean square, because products of small ones are lost beside the scalars and are not learned.
 """
 
 from __future__ import annotations
@@ -58,7 +60,11 @@ class Layer(nn.Module):
         )
         self.norm = config.average_neighbours or 1.0
         self.before = SelfInteraction(incoming, c, c)
-        self.radial = RadialNetwork(config.n_radial, config.radial_hidden, len(self.coupling.paths), c)
+        handed = config.parity != "natural"
+        self.radial = RadialNetwork(
+            *(config.n_radial, config.radial_hidden, len(self.coupling.paths), c),
+            unit_within=config.cutoff if handed else None,
+        )
         self.after = SelfInteraction(self.layout, c, c, bias=True)
         self.skip = SelfInteraction(incoming, c, c)
         self.gate = Gate(self.layout, c)

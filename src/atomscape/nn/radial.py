@@ -29,15 +29,29 @@ class RadialNetwork(nn.Module):
     """Radial weights R(r) of every path and channel: basis → hidden → paths × channels (no biases).
 
     Without biases R is exactly zero where the cut-off basis is, so no message survives beyond the cutoff. The
-    last layer is left to the convolution, which applies it edge by edge.
+    last layer is left to the convolution, which applies it edge by edge. With ``unit_within``, a cutoff in Å,
+    the last layer starts such that R has unit mean square over the sphere of that radius; without it R starts
+    at about 0.05.
     """
 
-    def __init__(self, n_radial: int, hidden: int, paths: int, channels: int) -> None:
+    def __init__(
+        self, n_radial: int, hidden: int, paths: int, channels: int, unit_within: float | None = None
+    ) -> None:
         super().__init__()
         self.n_radial, self.paths, self.channels = n_radial, paths, channels
         self.hidden = nn.Linear(n_radial, hidden, bias=False) if hidden else None
         self.out = nn.Linear(hidden or n_radial, paths * channels, bias=False)
         nn.init.normal_(self.out.weight, std=(hidden or n_radial) ** -0.5)
+        if unit_within is not None:
+            self._set_unit_mean_square(unit_within)
+
+    @torch.no_grad()
+    def _set_unit_mean_square(self, cutoff: float) -> None:
+        """Divide the last layer by the root mean square of R, expected over its weights."""
+        r = torch.linspace(0, cutoff, 129, dtype=self.out.weight.dtype)
+        h = self.factors(radial_basis(r, cutoff, self.n_radial)).h
+        share = r.square() / r.square().sum()
+        self.out.weight /= (share @ h.square().mean(1)).sqrt()
 
     def forward(self, e: Edges) -> Filter:
         """Evaluate all but the last layer on the cut-off basis."""

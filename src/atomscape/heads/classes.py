@@ -1,0 +1,118 @@
+"""Class of a structure, as probabilities: softmax of a network on the mean over the atoms.
+
+    u = mean over atoms of silu(W₁ x_a + b₁)
+    log p(class) = log softmax(W₃ silu(W₂ u + b₂) + b₃)
+
+x_a are the invariants of an atom. With ``chiral`` its pseudoscalars, which change sign in a mirror, enter as
+they are, so that mirror images can be two classes; without it they count by their squares only, and mirror
+images have the same probabilities up to rounding. The loss is the cross-entropy −log p of the class that is
+labelled, which is least where the probabilities are the frequencies.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from atomscape.atoms.graph import Graph
+from atomscape.atoms.properties import Property
+from atomscape.nn.embedding import Embedding
+from atomscape.o3.irreps import Irreps
+from atomscape.ops.segment import segment_mean
+from atomscape.shapes import Float, Int, Tensor
+
+PSEUDOSCALAR = (0, -1)
+
+
+class Config(BaseModel):
+    """Hyper-parameters. Labels are the whole numbers first, first + 1, …, first + count − 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: int = Field(2, ge=2, description="classes")
+    first: int = Field(0, ge=0, description="the smallest label: 1 for numbers of space groups")
+    hidden: int = Field(64, ge=1)
+    chiral: bool = Field(False, description="tell mirror images apart; needs an encoder with pseudoscalars")
+
+
+class ClassHead(nn.Module):
+    """Reads the invariants of the embedding, with ``chiral`` its pseudoscalars; gives log p of each class.
+
+    ``error_unit``: an error is 1 where the likeliest class is wrong, else 0.
+    """
+
+    error_unit = "wrong"
+
+    def __init__(self, config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> None:
+        super().__init__()
+        if len(properties) != 1 or not _counts(properties[0]):
+            raise ValueError(
+                "head 'classes' gives the class of a structure, a whole number without unit such as "
+                f"space_group; asked for {[p.name for p in properties]}"
+            )
+        handed = sum(mul for mul, ir in irreps if (ir.l, ir.p) == PSEUDOSCALAR)
+        if config.chiral and not handed:
+            raise ValueError(
+                f"head 'classes' with chiral needs pseudoscalars; the encoder gives {irreps}. Encoders with "
+                "`parity: both` have them. With `parity: so3` scalars are handed themselves: leave chiral out"
+            )
+        self.config, self.provides = config, properties
+        features = sum(mul for mul, _ in irreps) + (handed if config.chiral else 0)
+        self.atoms = nn.Sequential(nn.Linear(features, config.hidden), nn.SiLU())
+        self.whole = nn.Sequential(
+            nn.Linear(config.hidden, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.count)
+        )
+
+    def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, "structures classes"]]:
+        """Predict log p of each class, in float64."""
+        x = embedding.invariants()
+        if self.config.chiral:
+            x = torch.cat([x, embedding.blocks[PSEUDOSCALAR][:, 0]], 1)
+        u = segment_mean(self.atoms(x), graph.structures.structure, len(graph.structures))
+        return {self.provides[0].name: self.whole(u).double().log_softmax(1)}
+
+    def losses(
+        self, prediction: Float[Tensor, "structures classes"], graph: Graph
+    ) -> Float[Tensor, " structures"]:
+        """−log p of the labelled class, in nats; NaN where no class is known.
+
+        Raises
+        ------
+        ValueError
+            A label is none of the classes.
+        """
+        target, known = self._targets(graph)
+        chosen = prediction.gather(1, target.unsqueeze(1)).squeeze(1)
+        return torch.where(known, -chosen, torch.nan)
+
+    def errors(
+        self, prediction: Float[Tensor, "structures classes"], graph: Graph
+    ) -> Float[Tensor, " structures"]:
+        """1 where the likeliest class is wrong, 0 where it is right, NaN where no class is known."""
+        target, known = self._targets(graph)
+        wrong = (prediction.argmax(1) != target).to(prediction.dtype)
+        return torch.where(known, wrong, torch.nan)
+
+    def _targets(self, graph: Graph) -> tuple[Int[Tensor, " structures"], Tensor]:
+        """Place of each label among the classes (0 where unknown), and whether it is known."""
+        name, c = self.provides[0].name, self.config
+        label = graph.structures.labels[name]
+        known = label.isfinite()
+        place = torch.where(known, label, c.first) - c.first
+        outside = (place < 0) | (place >= c.count) | (place != place.round())
+        if bool(outside.any()):
+            raise ValueError(
+                f"{name} = {float(label[outside][0]):g} is none of the classes {c.first} … "
+                f"{c.first + c.count - 1} of head 'classes'; give its `first` and `count`"
+            )
+        return place.to(torch.int64), known
+
+
+def _counts(p: Property) -> bool:
+    return p.per == "structure" and not p.shape and p.unit == "1" and not p.extensive
+
+
+def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> ClassHead:
+    """Make the head for an encoder of these irreps."""
+    return ClassHead(config, irreps, properties)
