@@ -10,18 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from atomscape.data.load import load
-from atomscape.data.splits import Split, random_split, write_index_file
-from atomscape.data.store import Store
+from atomscape.data.splits import random_split, write_index_file
+from atomscape.recipes.missing_atom import missing_atom_split
 
 PARTS = {"train": 5000, "val": 1000, "test": 3000}
 SEED = 0
 
 MISSING_ATOM_SEEDS = (0, 1, 2)
-SMALL = {"train": 1000, "val": 200, "test": 1000}
-"""Molecules of 5 to 18 atoms."""
-
-LARGER = {"test_19": (19, 19), "test_23": (23, 23), "test_25_29": (25, 29)}
-"""Tests on molecules larger than any that trains, of so many atoms, 1,000 each."""
 
 
 def main() -> None:
@@ -36,15 +31,6 @@ def main() -> None:
     labelled = np.flatnonzero(np.isfinite(crystals.values("formation_energy")))
     split = random_split(labelled, PARTS, SEED)
     write_index_file(here / "mp_5k.json", split, crystals, SEED, prefix="")
-
-
-def missing_atom_split(qm9: Store, seed: int) -> Split:
-    """Sizes of Thomas et al. 2018: train on small molecules, test on other small ones and on larger ones."""
-    counts = np.asarray(qm9.counts)
-    split = random_split(np.flatnonzero((counts >= 5) & (counts <= 18)), SMALL, seed)
-    for name, (low, high) in LARGER.items():
-        split |= random_split(np.flatnonzero((counts >= low) & (counts <= high)), {name: 1000}, seed)
-    return split
 
 
 if __name__ == "__main__":
