@@ -26,6 +26,7 @@ extensions = [
     "audits",
     "dataset_cards",
     "mathml",
+    "missing_atoms",
     "offline",
     "plain_docstrings",
     "representations",

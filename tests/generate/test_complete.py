@@ -40,9 +40,7 @@ def test_one_atom_is_ranked_by_its_probability():
 def test_ways_to_the_same_structure_are_one():
     found = complete(knows_three_sites, carbon(), 2, ranks=10)
     assert [sorted(c.numbers.tolist()) for c in found] == [[1, 8], [7, 8], [1, 7]]
-    assert found[0].probability == pytest.approx(
-        1.0 * 0.3 / 0.5
-    )  # of two missing: twice the mass
+    assert found[0].probability == pytest.approx(1.0 * 0.3 / 0.5)  # of two missing: twice the mass
 
 
 def test_all_atoms_come_back():

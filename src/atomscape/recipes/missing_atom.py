@@ -1,8 +1,9 @@
 """Missing atoms of QM9: where was the atom that was removed, and which element is it?
 
 The protocol of Thomas et al. 2018 (arXiv:1802.08219, sec. 5.3): 1,000 random molecules of 5 to 18 atoms
-train, each is seen 200 times with one atom removed at random; then every atom of 1,000 molecules with 19, with
-23 and with 25 to 29 atoms is removed in turn. Right is a first proposal of the right element within 0.5 Å.
+train, each is seen 200 times with one atom removed at random; then every atom of 1,000 molecules with 19,
+with 23 and with 25 to 29 atoms is removed in turn. Right is a first proposal of the right element within
+0.5 Å.
 
 ``network=tfn`` (the default) is the position density on a tensor field network up to l = 3;
 ``network=2018`` is the network and the averaged vote as published.
