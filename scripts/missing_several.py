@@ -57,7 +57,7 @@ def main() -> int:
         "periodic": False,
         "dataset": "QM9 (CC0-1.0)",
     }
-    about |= {"trained_by": "experiments/missing_several", "commit": results["commit"]}
+    about |= {"trained_by": "experiments/missing_several/config.yaml", "commit": results["commit"]}
     save_model(model, ROOT / "src" / "atomscape" / "models" / "molecules.safetensors", **about)
     return 0
 
