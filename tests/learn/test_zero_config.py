@@ -7,7 +7,10 @@ import math
 import pytest
 import torch
 
+from atomscape.atoms.properties import PROPERTIES
 from atomscape.atoms.structures import Structures
+from atomscape.data.card import Card, records
+from atomscape.data.store import write_store
 from atomscape.learn.train import train
 from atomscape.learn.zero_config import config_for
 
@@ -49,7 +52,19 @@ def test_nothing_to_learn(store_of, toy_structures, tmp_path):
     with pytest.raises(ValueError, match="5 structures; training needs 10"):
         config_for(str(tmp_path / "few"))
     store_of(tmp_path / "forces", only(toy_structures(20), "forces"))
-    with pytest.raises(
-        ValueError, match="no scalar label to learn and no energy; labels with values: forces"
-    ):
+    with pytest.raises(ValueError, match="no label to learn and no energy; labels with values: forces"):
         config_for(str(tmp_path / "forces"))
+
+
+def test_tensors_are_learned_with_the_degrees_and_parities_they_need(tmp_path, toy_structures):
+    """Velocities belong to a trajectory and a polarization to a choice of quantum; neither is learned."""
+    s, g = only(toy_structures(20), "gap"), torch.Generator().manual_seed(0)
+    names = ("gap", "polarizability", "piezoelectric", "velocities", "polarization")
+    properties = [PROPERTIES[n] for n in names]
+    rows = {p.name: s.n_atoms if p.per == "atom" else len(s) for p in properties}
+    more = {p.name: torch.randn(rows[p.name], *p.shape, generator=g).double() for p in properties[1:]}
+    card = Card(name="tensors", properties=records(*properties))
+    write_store(tmp_path / "tensors", [s.with_labels(**more)], card)
+    config = config_for(str(tmp_path / "tensors"))
+    assert [o.property for o in config.objectives] == ["gap", "polarizability", "piezoelectric"]
+    assert (config.encoder.options["l_max"], config.encoder.options["parity"]) == (3, "both")

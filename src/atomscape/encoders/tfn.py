@@ -7,22 +7,30 @@ Per layer, with features h[a, lm, c], messages m and edges ij:
     h_i ← h_i + gate(u)                                             nonlinearity, residual
 
 R is a small network on Bessel functions that goes to zero, with two derivatives, at the cutoff. Parity is
-natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity. Handedness is first seen
-by the scalars of the third layer, in products of the filters of all three: in these two modes filters start
-with unit mean square, because products of small ones are lost beside the scalars and are not learned.
+natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity. Handedness is first
+seen by the scalars of the third layer, in products of the filters of all three: in these two modes filters
+start with unit mean square, because products of small ones are lost beside the scalars and are not learned.
+
+What enters is the element, and with ``inputs`` labels of any degree: charges, an applied field, a strain.
+With ``nonlinear: false`` there are no gates and no constants: h_i ← h_i + u is then linear in what enters,
+and one layer is exactly a sum of filters R_path(r) Y_l(r̂), whose R can be read off.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_serializer, model_validator
 from torch import nn
 
 from atomscape.atoms.graph import Graph
+from atomscape.atoms.structures import Structures
 from atomscape.nn.edges import Edges, edges
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.gate import Gate
+from atomscape.nn.inputs import Input, InputEmbedding
 from atomscape.nn.layout import Layout
 from atomscape.nn.linear import SelfInteraction
 from atomscape.nn.radial import RadialNetwork
@@ -46,15 +54,33 @@ class Config(BaseModel):
     radial_hidden: int = Field(32, ge=0, description="width of the radial network; 0: linear in the basis")
     parity: Literal["natural", "both", "so3"] = "natural"
     average_neighbours: float | None = Field(None, gt=0, description="divides every sum over neighbours")
+    inputs: tuple[Input, ...] = Field((), description="labels that enter beside the elements")
+    species: bool = Field(True, description="whether the elements enter")
+    nonlinear: bool = Field(True, description="false: no gates, one layer is a sum of filters")
+
+    @model_validator(mode="after")
+    def _something_enters(self) -> Config:
+        names = [i.label for i in self.inputs]
+        if not self.species and not names:
+            raise ValueError("species: false needs inputs; otherwise nothing enters the network")
+        if len(set(names)) < len(names):
+            raise ValueError(f"inputs are named once each; given {', '.join(names)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out what came later and is not used, so that models without it keep their hash."""
+        later = {"inputs": (), "species": True, "nonlinear": True}
+        unused = {k for k, v in later.items() if getattr(self, k) == v}
+        return {k: v for k, v in write(self).items() if k not in unused}
 
 
 class Layer(nn.Module):
     """Convolution, self-interaction, gated nonlinearity, residual."""
 
-    def __init__(self, config: Config, first: bool) -> None:
+    def __init__(self, config: Config, incoming: Layout) -> None:
         super().__init__()
-        c, self.layout = config.channels, Layout(config.l_max, config.parity)
-        incoming = Layout(0, "so3") if first else self.layout
+        c, self.layout, self.incoming = config.channels, Layout(config.l_max, config.parity), incoming
         self.coupling = Coupling(
             incoming.l_max, config.l_max, config.l_max, config.parity, incoming.runs == 2
         )
@@ -65,24 +91,21 @@ class Layer(nn.Module):
             *(config.n_radial, config.radial_hidden, len(self.coupling.paths), c),
             unit_within=config.cutoff if handed else None,
         )
-        self.after = SelfInteraction(self.layout, c, c, bias=True)
+        self.after = SelfInteraction(self.layout, c, c, bias=config.nonlinear)
         self.skip = SelfInteraction(incoming, c, c)
-        self.gate = Gate(self.layout, c)
+        self.gate = Gate(self.layout, c) if config.nonlinear else None
 
     def forward(
         self, h: Float[Tensor, "atoms lm_in channels"], e: Edges
     ) -> Float[Tensor, "atoms lm channels"]:
-        """One layer; the first one takes scalars only and returns all degrees."""
+        """One layer; the first one takes what enters and returns all degrees."""
         radial = self.radial(e)
         m = radial_convolution(
             *(self.before(h), e.harmonics, radial.h, radial.W),
             *(e.centre, e.neighbour, self.coupling, radial.start),
         )
-        u = self.after(m / self.norm) + self._widen(self.skip(h))
-        return self._widen(h) + self.gate(u)
-
-    def _widen(self, h: Tensor) -> Tensor:
-        return nn.functional.pad(h, (0, 0, 0, self.layout.lm - h.shape[1]))
+        u = self.after(m / self.norm) + self.incoming.widened(self.skip(h), self.layout)
+        return self.incoming.widened(h, self.layout) + (u if self.gate is None else self.gate(u))
 
 
 class TensorFieldNetwork(nn.Module):
@@ -92,8 +115,11 @@ class TensorFieldNetwork(nn.Module):
         super().__init__()
         self.config, self.cutoff = config, config.cutoff
         self.layout = Layout(config.l_max, config.parity)
-        self.species = SpeciesEmbedding(config.channels)
-        self.layers = nn.ModuleList(Layer(config, first=n == 0) for n in range(config.layers))
+        self.species = SpeciesEmbedding(config.channels) if config.species else None
+        self.inputs = InputEmbedding(config.inputs, self.layout, config.channels) if config.inputs else None
+        self.incoming = Layout(0, "so3") if self.inputs is None else self.inputs.layout
+        layouts = [self.incoming] + [self.layout] * (config.layers - 1)
+        self.layers = nn.ModuleList(Layer(config, incoming) for incoming in layouts)
 
     @property
     def irreps(self) -> Irreps:
@@ -102,13 +128,22 @@ class TensorFieldNetwork(nn.Module):
 
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along."""
-        h = self.species(graph.structures.numbers).unsqueeze(1)
+        h = self._entering(graph.structures)
         e = edges(graph, self.cutoff, self.config.l_max, self.config.n_radial, h.dtype)
-        seen = [Embedding({self.layout.keys[0]: h}, "species")]
+        first = {self.layout.keys[0]: h} if self.inputs is None else self.incoming.embedding(h, "").blocks
+        seen = [Embedding(first, "species" if self.inputs is None else "inputs")]
         for n, layer in enumerate(self.layers, start=1):
             h = layer(h, e)
             seen.append(self.layout.embedding(h, f"layer {n}"))
         return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
+
+    def _entering(self, s: Structures) -> Float[Tensor, "atoms lm_in channels"]:
+        """Elements as scalars, inputs by their degrees."""
+        parts = [] if self.species is None else [self.species(s.numbers).unsqueeze(1)]
+        if self.inputs is None:
+            return parts[0]
+        h = self.inputs(s)
+        return torch.cat([h[:, :1] + parts[0], h[:, 1:]], 1) if parts else h
 
 
 def build(config: Config) -> TensorFieldNetwork:

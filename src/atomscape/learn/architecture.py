@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from pydantic import model_serializer
 
-from atomscape.atoms.properties import PROPERTIES, Property
+from atomscape.atoms.components import is_scalar
+from atomscape.atoms.properties import Property
 from atomscape.data.card import PropertyRecord
-from atomscape.find import suggest
 from atomscape.learn.config import Objective, PlugIn, RunConfig, Strict
 
 
@@ -59,22 +59,24 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
     heads, derivatives = [], []
     for o in config.objectives:
         p = properties[o.property]
-        if p.derivative_of is not None:
+        if p.derivative_of is not None and o.head is None:
             served = {x.dataset for x in config.objectives if x.property == p.derivative_of}
             asked = {d.name for d in config.data} if o.dataset == "all" else {o.dataset}
             if "all" not in served and not asked <= served:
                 raise ValueError(
                     f"{p.name} of {', '.join(sorted(asked - served))} are derivatives of the "
-                    f"{p.derivative_of}: add an objective for {p.derivative_of} there (weight 0 is allowed)"
+                    f"{p.derivative_of}: add an objective for {p.derivative_of} there (weight 0 is allowed), "
+                    "or predict them by a head of their own, `head: {kind: tensor}`"
                 )
             derivatives.append(p.name)
             continue
         refuse_averages(o, p)
         record = PropertyRecord.of(p)
         dataset = "shared" if o.dataset == "all" else o.dataset
-        if o.own_references and not p.extensive:
-            raise ValueError(f"own_references: {p.name} is no sum over atoms and has no E0; leave them out")
-        head = o.head or default_head(o, p)
+        if o.own_references and not (p.extensive and is_scalar(p)):
+            what = "no scalar" if p.extensive else "no sum over atoms"
+            raise ValueError(f"own_references: {p.name} is {what} and has no E0; leave them out")
+        head = o.head or default_head(p)
         heads.append(
             HeadRecord(dataset=dataset, predicts=record, head=head, own_references=bool(o.own_references))
         )
@@ -98,20 +100,10 @@ def refuse_averages(objective: Objective, property: Property) -> None:
         )
 
 
-def default_head(objective: Objective, property: Property) -> PlugIn:
-    """Head that fits a property by its shape.
-
-    Raises
-    ------
-    ValueError
-        The property is not a scalar; its head must be named.
-    """
+def default_head(property: Property) -> PlugIn:
+    """Head that fits a property by what it is, its shape, and whether it turns."""
     if property.name == "missing_atoms":
         return PlugIn.model_validate({"kind": "complete", "elements": None})
-    if property.shape:
-        scalars = [p.name for p in PROPERTIES.values() if not p.shape]
-        raise ValueError(
-            f"objective {objective.property!r} has values of shape {property.shape}; no head predicts that "
-            f"by default, name one with `head: {{kind: …}}`{suggest(objective.property, scalars)}"
-        )
+    if not is_scalar(property):
+        return PlugIn(kind="tensor")
     return PlugIn(kind="scalar" if property.per == "structure" else "atom_scalar")

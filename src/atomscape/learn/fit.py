@@ -5,6 +5,7 @@
     intensive     y ≈ mean;                    scale = sd.  With ``references: true`` the mean over atoms of a
                                                value per element is fitted too, and scale = sd of what is left
     per atom      y ≈ mean of the element;     scale = sd of what is left
+    tensors       as above for what does not turn (``learn.isotropic``)
 
 Where forces are learned the energy head is scaled by the root mean square of a force component instead: it is
 the same number for an isolated molecule and for a thousand frames of one.
@@ -18,11 +19,13 @@ from typing import Any
 import torch
 from ase.data import chemical_symbols
 
+from atomscape.atoms.components import is_scalar
 from atomscape.atoms.formulas import N_ELEMENTS, composition_of
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.references import fit_references
 from atomscape.learn.config import Objective, RunConfig
+from atomscape.learn.isotropic import Several, fit_isotropic
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, own_loss, rows_of
 from atomscape.learn.prepare import Prepared, known_values
@@ -32,13 +35,13 @@ from atomscape.shapes import Bool, Tensor
 
 @dataclass(frozen=True)
 class Fitted:
-    """What was fitted for one objective, in the property's unit."""
+    """What was fitted for one objective, in the property's unit; of tensors a number for each ``0e``."""
 
     property: Property
     dataset: str
     count: int
-    references: dict[int, float]
-    shift: float
+    references: dict[int, float] | dict[int, Several]
+    shift: float | Several
     scale: float
     error_scale: float
     by_dataset: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class Fitted:
     def as_dict(self) -> dict:
         """Plain data, elements by symbol."""
 
-        def by_symbol(references: dict[int, float]) -> dict[str, float]:
+        def by_symbol(references: dict[int, float] | dict[int, Several]) -> dict[str, float | Several]:
             return {chemical_symbols[z]: e for z, e in references.items()}
 
         own = {name: by_symbol(e0) for name, e0 in self.by_dataset.items()}
@@ -79,22 +82,23 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             terms.append(Term(p, d, o.loss, o.weight, 1.0, f"{o.dataset}:{p.name}", own))
             fitted.append(Fitted(p, o.dataset, count, {}, 0.0, 1.0, 1.0))
             continue
-        if p.extensive and p.per == "structure" and not p.shape:
+        if p.extensive and p.per == "structure" and is_scalar(p):
             fit = _fit_sums(o, p, prepared, chosen)
         else:
             given_references(o, p, {})  # refuses what only sums can have
             fit = _fit(p, structures, chosen, o.dataset, bool(o.references))
-        if p.derivative_of is None:
+        if p.derivative_of is None or o.head is not None:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
             head: Any = model.heads[head_key]
             for z, value in fit.references.items():
-                head.references[z] = value
+                head.references[z] = torch.tensor(value, dtype=torch.float64)
             references: Any = model.own_references[head_key] if o.own_references else None
             for name, e0 in fit.by_dataset.items():
                 for z, value in e0.items():
                     references.table[names.index(name), z] = value
-            head.shift.fill_(fit.shift)
+            shift = torch.tensor(fit.shift, dtype=torch.float64)
+            head.shift.copy_(shift.reshape(head.shift.shape) if shift.numel() else torch.zeros(()))
             head.scale.fill_(fit.scale)
         terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))
         fitted.append(fit)
@@ -108,9 +112,9 @@ def _fit(
     known = y.isfinite().flatten(1).all(1) if y.dim() > 1 else y.isfinite()
     known = known & rows_of(p, chosen, s)
     y, count = y[known], int(known.sum())
-    if p.shape:
-        scale = _spread(y, 0)
-        return Fitted(p, name, count, {}, 0.0, scale, scale)
+    if not is_scalar(p):
+        fit = fit_isotropic(p, s, known)
+        return Fitted(p, name, count, fit.references, fit.shift, fit.scale, fit.scale)
     if p.per == "atom":
         means, rest = _element_means(y, s.numbers[known])
         scale = _spread(rest, len(means))

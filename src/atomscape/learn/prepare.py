@@ -21,13 +21,17 @@ from atomscape.find import find, suggest
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import Corruption, GraphSet, fully_periodic_stress, with_labels_of
+from atomscape.learn.inputs import inputs_of, refuse_unknown_values
 from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Data of a run. ``rows[dataset][part]`` are structure numbers in ``stores[dataset]``."""
+    """Data of a run. ``rows[dataset][part]`` are structure numbers in ``stores[dataset]``.
+
+    ``properties`` are what is learned, ``inputs`` the labels that enter the encoder.
+    """
 
     stores: dict[str, Store]
     rows: dict[str, dict[str, np.ndarray]]
@@ -37,6 +41,7 @@ class Prepared:
     mixture: Mixture | None = None
     corruptions: dict[int, Corruption] = field(default_factory=dict)
     seed: int = 0
+    inputs: dict[str, Property] = field(default_factory=dict)
 
     @cached_property
     def leaks(self) -> list[Leak]:
@@ -63,7 +68,7 @@ class Prepared:
 
     def graphs(self, part: str, cutoff: float, cache_bytes: float) -> GraphSet:
         """Neighbour graphs of one part."""
-        per_atom = frozenset(n for n, p in self.properties.items() if p.per == "atom")
+        per_atom = _per_atom(self.properties | self.inputs)
         s, owner = self.structures[part], self.dataset[part]
         return GraphSet(s, owner, per_atom, cutoff, cache_bytes, self.corruptions, self.seed)
 
@@ -83,30 +88,27 @@ def prepare(config: RunConfig) -> Prepared:
         for k, d in enumerate(config.data)
     ]
     properties = _properties(config, dict(zip(stores, offered, strict=True)))
+    inputs = inputs_of(config, stores)
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
     names = [d.name for d in config.data]
     made = {name for c in corruptions.values() for name in c.properties}
-    per_atom = frozenset(n for n, p in properties.items() if p.per == "atom")
+    labels = inputs | properties
 
     def adapt(d: int, s: Structures) -> Structures:
-        return fully_periodic_stress(with_labels_of(s, properties, _wanted(config, names[d]) - made))
+        wanted = _wanted(config, names[d]) - made | set(inputs)
+        return fully_periodic_stress(with_labels_of(s, labels, wanted))
 
     structures, dataset = {}, {}
     for part in PARTS:
         chosen = [(stores[name], rows[name][part]) for name in names]
-        structures[part] = gathered(chosen, adapt, per_atom, config.training.memory_gigabytes * 1e9)
+        structures[part] = gathered(chosen, adapt, _per_atom(labels), config.training.memory_gigabytes * 1e9)
         dataset[part] = torch.repeat_interleave(
             torch.arange(len(names)), torch.tensor([len(r) for _, r in chosen])
         )
+        refuse_unknown_values(inputs, structures[part], f"the {part} part")
+    mixed = _mixture(config, dataset["train"].numpy())
     prepared = Prepared(
-        stores,
-        rows,
-        properties,
-        structures,
-        dataset,
-        _mixture(config, dataset["train"].numpy()),
-        corruptions,
-        config.seed,
+        stores, rows, properties, structures, dataset, mixed, corruptions, config.seed, inputs
     )
     _check_labels(config, prepared)
     return prepared
@@ -115,6 +117,10 @@ def prepare(config: RunConfig) -> Prepared:
 def _corruption(plug_in: PlugIn) -> Any:
     module = find("data.corruptions", plug_in.kind)
     return module.build(module.Config(**plug_in.options))
+
+
+def _per_atom(properties: dict[str, Property]) -> frozenset[str]:
+    return frozenset(n for n, p in properties.items() if p.per == "atom")
 
 
 def _mixture(config: RunConfig, dataset: np.ndarray) -> Mixture | None:

@@ -60,12 +60,19 @@ def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Tabl
     for o, f in zip(config.objectives, fitted, strict=True):
         d = None if o.dataset == "all" else names.index(o.dataset)
         known = known_values(prepared, "train", o.property, d)
-        shift = "E0" if f.property.extensive and (f.references or f.by_dataset) else f"{f.shift:.5g}"
+        shift = "E0" if f.property.extensive and (f.references or f.by_dataset) else several(f.shift)
         unit = f.property.unit
         table.add_row(
             o.property, o.dataset, unit, f"{known:,}", shift, f"{f.scale:.5g}", o.loss, f"{o.weight:g}"
         )
     return table
+
+
+def several(numbers: float | tuple[float, ...]) -> str:
+    """A number, or those of a tensor's isotropic parts; a tensor without such a part has none."""
+    if isinstance(numbers, tuple):
+        return " ".join(f"{x:.5g}" for x in numbers) or "–"
+    return f"{numbers:.6g}"
 
 
 def _references(fitted: list[Fitted]) -> list[Text]:
@@ -75,7 +82,7 @@ def _references(fitted: list[Fitted]) -> list[Text]:
         tables = {f.dataset: written["references"], **written.get("references_by_dataset", {})}
         for name, table in tables.items():
             if table:
-                e0 = "  ".join(f"{s} {e:.6g}" for s, e in table.items())
+                e0 = "  ".join(f"{s} {several(e)}" for s, e in table.items())
                 lines.append(Text(f"{f.property.name} per element, {name} ({f.property.unit}): {e0}"))
         if f.note:
             lines.append(Text(f"{f.property.name} per element, {f.dataset}: {f.note}"))
@@ -126,8 +133,12 @@ def _leaks(prepared: Prepared) -> list[Text]:
 
 def _model(config: RunConfig, graphs: dict[str, GraphSet], model: Model) -> Table:
     table = Table(show_header=False, title="Model", title_justify="left")
-    options = ", ".join(f"{k}={v}" for k, v in model.architecture.encoder.options.items())
+    given = model.architecture.encoder.options
+    options = ", ".join(f"{k}={v}" for k, v in given.items() if k != "inputs")
     table.add_row("encoder", f"{config.encoder.kind}: {options}")
+    for i in given.get("inputs", ()):
+        how = f"{i['irreps']} per {i['per']}, divided by {i['scale']:.4g}"
+        table.add_row("input", f"{i['label']}: {how}")
     table.add_row("parameters", f"{model.n_parameters:,} ({config.dtype})")
     edges = sum(int(g.edge_counts.sum()) for g in graphs.values())
     where = "in memory" if all(g.edges is not None for g in graphs.values()) else "built per batch"

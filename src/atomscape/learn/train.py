@@ -32,6 +32,7 @@ from atomscape.learn.ema import Average
 from atomscape.learn.evaluate import evaluate_graphs
 from atomscape.learn.fit import Fitted, fit_heads
 from atomscape.learn.graphs import GraphSet
+from atomscape.learn.inputs import with_inputs
 from atomscape.learn.log import Log
 from atomscape.learn.metrics import shown
 from atomscape.learn.model import Model
@@ -102,6 +103,7 @@ def train(
         console = (console or Console()) if accelerator.is_main_process else Console(quiet=True)
         prepared = prepare(config)
         architecture = architecture_of(config, prepared.properties)
+        architecture = with_inputs(architecture, prepared.inputs, prepared.structures["train"])
         cutoff = Model(architecture).cutoff
         if accelerator.is_main_process:
             open_run(folder, config, resume, overwrite)

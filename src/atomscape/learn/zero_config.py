@@ -1,8 +1,9 @@
 """``train data.xyz`` without a config: what to learn follows from the labels the data has.
 
 With energies a potential is trained (forces and stress where given, recipe ``potential``); otherwise every
-scalar label, all at once (recipe ``properties``). Small sets get more epochs, so that the number of steps is
-sensible for 50 structures as for 50,000.
+scalar and tensor, all at once (recipe ``properties``), with features of the degrees and parities that the
+tensors need. Small sets get more epochs, so that the number of steps is sensible for 50 structures as for
+50,000.
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ def config_for(source: str, overrides: Sequence[str] = ()) -> RunConfig:
     objectives = _objectives(known)
     if not objectives:
         given = ", ".join(store.properties) or "none"
-        raise ValueError(f"{source} has no scalar label to learn and no energy; labels with values: {given}")
+        raise ValueError(f"{source} has no label to learn and no energy; labels with values: {given}")
     raw = _recipe("potential" if objectives[0]["property"] == "energy" else "properties")
+    if raw["encoder"]["kind"] == "tfn":
+        raw["encoder"] |= _reach(raw["encoder"]["l_max"], known, objectives)
     name = re.sub(r"[^A-Za-z0-9_\-]+", "_", Path(source).stem) or "data"
     raw |= {"name": name, "objectives": objectives}
     split = {"kind": "store"} if {"train", "val", "test"} <= set(store.splits) else raw["data"][0]["split"]
@@ -69,11 +72,26 @@ def _objectives(known: Sequence[Property]) -> list[dict[str, Any]]:
             if name in names:
                 rows.append({"property": name, "loss": "huber", "weight": weight})
         return rows
-    return [{"property": p.name, "loss": "mae"} for p in known if not p.shape and p.name not in _STATES]
+    return [{"property": p.name, "loss": "mae"} for p in known if _is_result(p)]
 
 
-_STATES = ("total_charge", "total_spin")
+def _is_result(p: Property) -> bool:
+    return p.derivative_of is None and p.name not in _STATES and p.name not in _AMBIGUOUS
+
+
+_STATES = ("total_charge", "total_spin", "velocities")
 """Labels that describe what was computed, not what came out."""
+
+_AMBIGUOUS = ("polarization",)
+"""Labels that are known only up to a quantum: their error is no difference of numbers."""
+
+
+def _reach(l_max: int, known: Sequence[Property], objectives: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Options of the encoder by which its features have all degrees and parities of what is learned."""
+    names = {o["property"] for o in objectives}
+    irreps = [ir for p in known if p.name in names and p.derivative_of is None for _, ir in p.irreps]
+    reach: dict[str, Any] = {"l_max": max([l_max, *(ir.l for ir in irreps)])}
+    return reach if all(ir.natural for ir in irreps) else reach | {"parity": "both"}
 
 
 def _known(store: Store, p: Property) -> bool:

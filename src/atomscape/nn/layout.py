@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from atomscape.nn.embedding import Embedding
 from atomscape.ops.convolution import Parity
 from atomscape.shapes import Float, Tensor
@@ -40,6 +42,16 @@ class Layout:
     def split(self, x: Float[Tensor, "atoms lm channels"]) -> tuple[Float[Tensor, "atoms m channels"], ...]:
         """Blocks in order, as views."""
         return x.split([2 * l + 1 for l in self.degrees], dim=1)
+
+    def widened(
+        self, x: Float[Tensor, "atoms lm channels"], to: Layout
+    ) -> Float[Tensor, "atoms wide channels"]:
+        """The same features in a layout of higher degrees or more parities; what it has more is zero."""
+        wide = (to.l_max + 1) ** 2
+        runs = x.split((self.l_max + 1) ** 2, 1)
+        runs = [torch.nn.functional.pad(run, (0, 0, 0, wide - run.shape[1])) for run in runs]
+        made = runs[0] if len(runs) == 1 else torch.cat(runs, 1)
+        return torch.nn.functional.pad(made, (0, 0, 0, to.lm - made.shape[1]))
 
     def embedding(self, x: Float[Tensor, "atoms lm channels"], layer: str) -> Embedding:
         """Label the blocks."""

@@ -180,7 +180,10 @@ generic: Cases = _named(ethanol, chiral, rattled_rocksalt, slab, skewed_cell, mi
 
 
 def repeated(structures: Structures, times: tuple[int, int, int]) -> tuple[Structures, Tensor]:
-    """Supercells, repeated along periodic directions only, and for each new atom the atom it copies."""
+    """Supercells, repeated along periodic directions only, and for each new atom the atom it copies.
+
+    Labels of atoms are repeated, those of structures stay.
+    """
     parts, origin = [], []
     for first, one in zip(structures.offsets.tolist(), structures, strict=False):
         n = [t if p else 1 for t, p in zip(times, one.pbc[0].tolist(), strict=True)]
@@ -194,6 +197,7 @@ def repeated(structures: Structures, times: tuple[int, int, int]) -> tuple[Struc
                 one.cell * torch.tensor(n, dtype=one.cell.dtype)[None, :, None],
                 one.pbc,
                 torch.zeros(copies * one.n_atoms, dtype=torch.int64),
+                {k: torch.cat([v] * copies) if one.runs_over_atoms(k) else v for k, v in one.labels.items()},
             )
         )
         origin.append((torch.arange(one.n_atoms) + first).repeat(copies))

@@ -9,6 +9,7 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import Property, property_named
 from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.wigner import wigner_D
@@ -79,8 +80,28 @@ def turned(block: Float[Tensor, "atoms m channels"], l: int, parity: int, Q: Flo
 
 
 def rotated(structures: Structures, Q: Float[Tensor, "3 3"]) -> Structures:
-    """Positions and cells turned (or reflected) by Q."""
-    return replace(structures, positions=structures.positions @ Q.T, cell=structures.cell @ Q.T)
+    """Positions and cells turned (or reflected) by Q, and labels as their property says."""
+    labels = {name: _turned_label(name, values, Q) for name, values in structures.labels.items()}
+    return replace(
+        structures, positions=structures.positions @ Q.T, cell=structures.cell @ Q.T, labels=labels
+    )
+
+
+def _turned_label(name: str, values: Tensor, Q: Float[Tensor, "3 3"]) -> Tensor:
+    known = property_named(name)
+    if known is None:
+        raise ValueError(f"the laws turn labels of the vocabulary; {name!r} is none of them")
+    return turned_value(values, known, Q)
+
+
+def turned_value(value: Tensor, prop: Property, Q: Float[Tensor, "3 3"]) -> Tensor:
+    """Cartesian tensor turned index by index; a pseudotensor also changes sign under reflection."""
+    rank = len(prop.shape)
+    for axis in range(1, rank + 1):
+        value = (value.movedim(axis, -1) @ Q.T.to(value)).movedim(-1, axis)
+    natural = (-1) ** rank
+    pseudo = any(ir.p != natural for _, ir in prop.irreps)
+    return -value if pseudo and bool(torch.linalg.det(Q) < 0) else value
 
 
 def compare_features(law: str, case: str, expected: Features, found: Features, tolerance: float) -> float:

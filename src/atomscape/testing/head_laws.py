@@ -8,15 +8,14 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
-from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
 from atomscape.o3.rotation import random_rotation
-from atomscape.shapes import Float, Tensor
+from atomscape.shapes import Tensor
 from atomscape.testing import tolerances
 from atomscape.testing.cases import repeated
-from atomscape.testing.compare import compare, rotated, turned
+from atomscape.testing.compare import compare, rotated, turned, turned_value
 
 CUTOFF = 3.0
 
@@ -61,7 +60,7 @@ def check_head_rotation(
         blocks = {(l, p): turned(b, l, p, Q) for (l, p), b in embedding.blocks.items()}
         there = predict(head, Embedding(blocks), rotated(structures, Q))
         for prop in head.provides:
-            expected = _turned_value(here[prop.name], prop, Q)
+            expected = turned_value(here[prop.name], prop, Q)
             worst = max(worst, compare(law, case, prop.name, expected, there[prop.name], _exact()))
     return worst
 
@@ -172,16 +171,6 @@ def predict(head, embedding: Embedding, structures: Structures) -> dict[str, Ten
 
 def _taken(embedding: Embedding, atoms: Tensor) -> Embedding:
     return Embedding({k: b[atoms] for k, b in embedding.blocks.items()})
-
-
-def _turned_value(value: Tensor, prop: Property, Q: Float[Tensor, "3 3"]) -> Tensor:
-    """Cartesian tensor turned index by index; a pseudotensor also changes sign under reflection."""
-    rank = len(prop.shape)
-    for axis in range(1, rank + 1):
-        value = (value.movedim(axis, -1) @ Q.T).movedim(-1, axis)
-    natural = (-1) ** rank
-    pseudo = any(ir.p != natural for _, ir in prop.irreps)
-    return -value if pseudo and bool(torch.linalg.det(Q) < 0) else value
 
 
 def _exact() -> float:

@@ -1,0 +1,154 @@
+"""Tensors of any kind, per atom or per structure: vectors, polarizabilities, elastic constants, shieldings.
+
+The components of the property's irreps are read off the blocks of the embedding that have their degree and
+parity, by linear maps whose channels are weighed by gates, and turned into Cartesian form at the end::
+
+    y[a, l p, m, k] = s · Σ_c V[k, c] g[a, c] Σ_d h[a, l p, m, d] W[d, c]        g = network(invariants)
+    y[a, 0e, k]     = s · network(invariants)[k] + reference[element, k]         what does not turn
+
+    per atom: y;   extensive: Σ_atoms y;   intensive: mean over atoms of y, and for 0e a shift
+
+With ``nonlinear: false`` there is no network: y[l p] = s · V h[l p] for all degrees. Scale, references and
+shift are fitted before training; what turns has no shift, for no direction is preferred.
+"""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from atomscape.atoms.components import change_of_basis, from_components, isotropic
+from atomscape.atoms.graph import Graph
+from atomscape.atoms.properties import Property
+from atomscape.nn.embedding import Embedding
+from atomscape.nn.species import N_ELEMENTS
+from atomscape.o3.irreps import Irrep, Irreps
+from atomscape.ops.segment import segment_mean, segment_sum
+from atomscape.shapes import Float, Tensor
+
+
+class Config(BaseModel):
+    """Hyper-parameters; ``hidden`` is also the number of gated channels of each block."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hidden: int = Field(64, ge=1)
+    nonlinear: bool = Field(True, description="false: linear in the features, no gates")
+
+
+class TensorHead(nn.Module):
+    """Reads blocks of the embedding by degree and parity; ``references``, ``scale``, ``shift`` are fitted.
+
+    ``references`` and ``shift`` have one column for each ``0e`` of the property, in order.
+    """
+
+    references: Float[Tensor, "elements scalars"]
+    scale: Float[Tensor, ""]
+    shift: Float[Tensor, " scalars"]
+
+    def __init__(self, config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> None:
+        super().__init__()
+        if len(properties) != 1:
+            raise ValueError(f"head 'tensor' gives one property; asked for {[p.name for p in properties]}")
+        self.config, self.provides, self.property = config, properties, properties[0]
+        change_of_basis(self.property)
+        refuse_missing(self.property, irreps)
+        self.isotropic = isotropic(self.property)
+        self.blocks = [(n, ir) for n, ir in self.property.irreps if n]
+        hidden, read = config.hidden, []
+        for n, ir in self.blocks:
+            channels = sum(c for c, block in irreps if block == found(ir, irreps))
+            if config.nonlinear and ir != SCALAR:
+                read.append(nn.ModuleList([_linear(channels, hidden), _linear(hidden, n)]))
+            elif not config.nonlinear:
+                read.append(nn.ModuleList([_linear(channels, n)]))
+            else:
+                read.append(nn.ModuleList())
+        self.read = nn.ModuleList(read)
+        self.sizes = [n if ir == SCALAR else hidden for n, ir in self.blocks]
+        features = sum(c for c, _ in irreps)
+        self.net = nn.Sequential(
+            nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, sum(self.sizes))
+        ) if config.nonlinear else None  # fmt: skip
+        scalars = len(self.isotropic)
+        self.register_buffer("references", torch.zeros(N_ELEMENTS, scalars, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("shift", torch.zeros(scalars, dtype=torch.float64))
+
+    def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, "rows *shape"]]:
+        """Predict, in float64; sums run in float64."""
+        s, p = graph.structures, self.property
+        y = self._components(embedding) * self.scale
+        y = y.index_add(1, self._places(y), self.references[s.numbers])
+        if p.per == "structure":
+            reduce = segment_sum if p.extensive else segment_mean
+            y = reduce(y, s.structure, len(s))
+        if not p.extensive:
+            y = y.index_add(1, self._places(y), self.shift.expand(len(y), -1))
+        return {p.name: from_components(p, y)}
+
+    def _places(self, y: Tensor) -> Tensor:
+        return torch.tensor(self.isotropic, dtype=torch.int64, device=y.device)
+
+    def _components(self, embedding: Embedding) -> Float[Tensor, "atoms dim"]:
+        """Components of every atom, block by block, in float64."""
+        factors = [None] * len(self.blocks)
+        if self.net is not None:
+            factors = self.net(embedding.invariants()).split(self.sizes, 1)
+        parts = []
+        for (_, ir), maps, factor in zip(self.blocks, self.read, factors, strict=True):
+            if factor is not None and ir == SCALAR:
+                parts.append(factor)
+                continue
+            x = _block(embedding, ir)
+            for n, linear in enumerate(maps):  # pyright: ignore[reportArgumentType]
+                x = linear(x if n == 0 or factor is None else x * (1 + factor).unsqueeze(1))
+            parts.append(x.mT.flatten(1))
+        return torch.cat(parts, 1).double()
+
+
+SCALAR = Irrep("0e")
+
+
+def _linear(channels_in: int, channels_out: int) -> nn.Linear:
+    """Linear map of channels, without a constant: a constant has a direction."""
+    made = nn.Linear(channels_in, channels_out, bias=False)
+    nn.init.normal_(made.weight, std=channels_in**-0.5)
+    return made
+
+
+def _block(embedding: Embedding, ir: Irrep) -> Float[Tensor, "atoms m channels"]:
+    """Block of an irrep; where the encoder does not track parity, that of its degree."""
+    return embedding.blocks[(ir.l, ir.p) if (ir.l, ir.p) in embedding.blocks else (ir.l, 0)]
+
+
+def found(ir: Irrep, irreps: Irreps) -> Irrep | None:
+    """Irrep of the encoder that serves one of a property; None where there is none.
+
+    An encoder that does not track parity states all its degrees as even; any of them serves by its degree.
+    """
+    if ir in irreps:
+        return ir
+    untracked = irreps.l_max > 0 and all(block.p == 1 for _, block in irreps)
+    alike = Irrep(ir.l, 1)
+    return alike if untracked and alike in irreps else None
+
+
+def refuse_missing(property: Property, irreps: Irreps) -> None:
+    """Raise ``ValueError`` that names the blocks an encoder lacks and the option that gives them."""
+    missing = [ir for n, ir in property.irreps if n and found(ir, irreps) is None]
+    if not missing:
+        return
+    degree = max(ir.l for ir in missing)
+    ways = [f"l_max: {degree}"] if degree > irreps.l_max else []
+    ways += ["parity: both"] if any(not ir.natural for ir in missing) else []
+    raise ValueError(
+        f"head 'tensor': {property.name} is {property.irreps}, and the encoder gives {irreps}: no "
+        f"{', '.join(map(str, missing))}. Give the encoder {' and '.join(ways) or 'blocks of these degrees'}"
+    )
+
+
+def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> TensorHead:
+    """Make the head for an encoder of these irreps."""
+    return TensorHead(config, irreps, properties)
