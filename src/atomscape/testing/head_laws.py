@@ -8,6 +8,7 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
