@@ -64,7 +64,7 @@ def sampled_closely(
     density: Density,
     low: Float[np.ndarray, " 3"],
     high: Float[np.ndarray, " 3"],
-    spacing: float = 0.1,
+    spacing: float = 0.15,
     coarse: float = 0.4,
     faint: float = 1e-3,
 ) -> Grid:

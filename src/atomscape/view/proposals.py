@@ -6,7 +6,7 @@ The layers exclude one another: on a page one steps through them, in a picture t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -114,10 +114,13 @@ def density_layer(structure: Structures, density: Density, name: str = "density"
     """Surfaces that hold half and nine tenths of a probability density around a structure."""
     x = structure.positions.detach().cpu().double().numpy()
     grid = sampled_closely(density, x.min(0) - ROOM, x.max(0) + ROOM)
+    # Tails fall exponentially; their logarithm is nearly straight between points of the grid.
+    tiny = np.finfo(np.float64).tiny
+    smooth = replace(grid, values=np.log(np.maximum(grid.values, tiny)))
     meshes = []
     for share, opacity in zip(SHARES, (0.4, 0.16), strict=True):
-        level = level_that_holds(grid, share)
-        meshes.append(isosurface(grid, level, DENSITY, opacity, f"{share:.0%} of the density"))
+        level = float(np.log(level_that_holds(grid, share)))
+        meshes.append(isosurface(smooth, level, DENSITY, opacity, f"{share:.0%} of the density"))
     return Layer(name, meshes=tuple(meshes), note="surfaces hold 50 % and 90 %")
 
 

@@ -1,16 +1,21 @@
 // Texts at places of the scene, as elements above the canvas, so that they are sharp and can be read.
 import { el } from "./dom.js";
+import { pick } from "./pick.js";
 
-/** Make the labels of layers; returns place(camera), which moves them to where they belong. */
+/**
+ * Make the labels of layers; returns place(camera), which moves them to where they belong. Quiet ones hide
+ * behind balls.
+ */
 export function makeLabels(box, layers) {
   const made = layers
     .flatMap((layer) => layer.labels)
     .map((label) => ({ ...label, node: el("span", { class: `label ${label.quiet ? "quiet" : "boxed"}` }, label.text) }));
   box.replaceChildren(...made.map((m) => m.node));
   return (camera) => {
-    for (const { node, at } of made) {
+    for (const { node, at, quiet } of made) {
       const p = camera.project(at);
-      node.hidden = !p.front;
+      const before = quiet && pick(layers, camera, p.x, p.y);
+      node.hidden = !p.front || (before && camera.project(before.at).v[2] > p.v[2]);
       node.style.transform = `translate(${p.x.toFixed(1)}px, ${p.y.toFixed(1)}px) translate(-50%, -50%)`;
     }
   };

@@ -27,7 +27,7 @@ function freeFrame() {
   const w = $("stage").clientWidth,
     h = $("stage").clientHeight,
     card = $("panel");
-  const taken = card.hidden || w < 760 ? 0 : card.offsetLeft + card.offsetWidth;
+  const taken = card.hidden || w < 760 || !card.querySelector(".entry") ? 0 : card.offsetLeft + card.offsetWidth;
   return { x: taken, y: 0, width: Math.max(1, w - taken), height: Math.max(1, h), w: Math.max(1, w), h: Math.max(1, h) };
 }
 
@@ -37,7 +37,7 @@ class Viewer {
     this.state = { shown: new Set(manifest.layers.filter((l) => l.shown).map((l) => l.name)), clear: 1 };
     this.camera = new Camera(manifest, freeFrame);
     this.renderer = new Renderer($("canvas"));
-    this.look = { camera: this.camera, theme: null, clear: 1 };
+    this.look = { camera: this.camera, theme: null, clear: 1, best: false };
     Object.assign(this, { title: manifest.title, hovered: null, spinning: false, wanted: false, moving: 0, drawn: 0 });
   }
 
@@ -80,7 +80,7 @@ class Viewer {
     const { w, h } = freeFrame();
     this.renderer.draw(w, h, this.look, performance.now() - this.moving < 150);
     this.place(this.camera);
-    this.drawn++;
+    if (!this.drawn++) this.want();
   }
 
   choose(layer) {
@@ -235,6 +235,7 @@ async function start() {
   act = actions(viewer, { update, buttons });
   const keys = keysOf({ ...act, help: () => openHelp() });
   openHelp = makeHelp($("keys"), keys);
+  viewer.look.best = asked.get("quality") === "best";
   const first = viewer.layers.find((l) => l.name === asked.get("show"));
   if (first?.group) viewer.choose(first);
   viewer.relabel();

@@ -5,14 +5,16 @@ import { makeBalls, makeMeshes, makeSticks } from "./shapes.js";
 import { makeTargets } from "./targets.js";
 
 const MOST_SAMPLES = 1.6e7;
-const SLOW = 60; // milliseconds; above that, what moves is drawn with fewer samples and without shade
+// Milliseconds that the plainest frame may take for what moves, and for what rests, to be drawn at its best.
+const MOVING = 14,
+  RESTING = 90;
 const FOG = 0.42;
 
 export class Renderer {
   constructor(canvas) {
     const gl = canvas.getContext("webgl2", { antialias: false, alpha: true, preserveDrawingBuffer: true });
     if (!gl) throw new Error("this browser offers no WebGL 2");
-    Object.assign(this, { canvas, gl, targets: null, held: [], time: 0 });
+    Object.assign(this, { canvas, gl, targets: null, held: [], plainTime: 0, quality: "plain" });
     this.programs = Object.fromEntries(
       Object.entries({ BALL, STICK, MESH, GLASS, SHADE, COMPOSE }).map(([k, v]) => [k, makeProgram(gl, v)]),
     );
@@ -45,20 +47,27 @@ export class Renderer {
     this.targets = makeTargets(this.gl, w * limit, h * limit);
   }
 
-  /** Draw. `look` gives camera, theme (ground, outline as [r, g, b]) and `clear`, how opaque glass is. */
+  /**
+   * Draw. `look` gives camera, theme (ground, outline as [r, g, b]), `clear`, how opaque glass is, and `best`,
+   * whether it may take its time. The first frame is plain, and tells how fast this machine is.
+   */
   draw(width, height, look, moving) {
-    const begin = performance.now(),
-      quick = moving && this.time > SLOW;
-    this.fit(width, height, quick ? 1 : 2);
-    const u = look.camera.uniforms();
+    const first = !this.plainTime,
+      best = look.best || (!first && this.plainTime < (moving ? MOVING : RESTING));
+    this.quality = best ? "best" : first || moving ? "plain" : "shaded";
+    const begin = performance.now();
+    this.fit(width, height, best ? 2 : 1);
+    const u = look.camera.uniforms(),
+      shaded = this.quality !== "plain";
     this.drawSolid(u);
-    if (!quick) this.drawShade(u);
-    this.compose(u, look.theme, quick);
+    if (shaded) this.drawShade(u);
+    this.compose(u, look.theme, shaded);
     this.drawGlass(u, look);
     this.resolve();
-    if (quick) return;
+    if (!first) return;
+    // Asking for a pixel waits until everything is drawn.
     this.gl.readPixels(0, 0, 1, 1, this.gl.RGBA, this.gl.UNSIGNED_BYTE, new Uint8Array(4));
-    this.time = performance.now() - begin;
+    this.plainTime = performance.now() - begin;
   }
 
   lens(program, u) {
@@ -112,7 +121,7 @@ export class Renderer {
     this.cover(targets.shade, ...targets.half);
   }
 
-  compose(u, theme, quick) {
+  compose(u, theme, shaded) {
     const { targets, programs } = this,
       program = programs.COMPOSE,
       { colours, depths, normals, shades } = targets.textures;
@@ -121,7 +130,7 @@ export class Renderer {
     program.set("air", ...theme.ground.map((c) => c / 255), FOG);
     program.set("outline", ...theme.outline.map((c) => c / 255));
     program.set("reach", u.reach);
-    program.set("shaded", quick ? 0 : 1);
+    program.set("shaded", shaded ? 1 : 0);
     this.cover(targets.compose, targets.width, targets.height);
   }
 

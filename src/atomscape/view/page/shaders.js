@@ -132,7 +132,7 @@ void main() {
     }
   }
   if (t < 0.0) discard;
-  put(lit(paint, n, -d, 0.3), n, 1.0);
+  put(lit(paint, n, -d, 0.3), n, r > 0.06 ? 1.0 : 0.5);
   gl_FragDepth = depthOf(o + d * t);
 }`,
 };
@@ -222,7 +222,7 @@ void main() {
     float vv = dot(v, v), fade = max(0.0, 1.0 - vv / 3.2);
     blocked += fade * max(0.0, dot(v, n) - 0.03) / (sqrt(vv) + 0.05);
   }
-  shadeOut = vec4(vec3(clamp(1.0 - 1.35 * blocked / float(N), 0.0, 1.0)), 1.0);
+  shadeOut = vec4(vec3(clamp(1.0 - 1.8 * blocked / float(N), 0.0, 1.0)), 1.0);
 }`,
 };
 
@@ -240,6 +240,7 @@ uniform float reach;
 uniform float shaded;
 in vec2 uv;
 out vec4 colourOut;
+float step01(float open) { return open > 0.25 ? 1.0 : 0.0; }
 float deep(vec2 p) {
   float z = texture(depths, p).r, n = lens.z, f = lens.w;
   return kind.x > 0.5 ? mix(n, f, z) : n * f / (f - z * (f - n));
@@ -271,10 +272,11 @@ void main() {
     }
     shade = sum / weight;
   }
+  // 0: a ring, as flat as paper; 1/2: a thin line, shaded alone; 1: everything else.
   float open = texture(normals, uv).a;
-  vec3 rgb = c.rgb * mix(1.0, mix(0.32, 1.0, shade), open);
-  rgb = mix(rgb, outline, 0.4 * min(edge, 1.0) * open);
+  vec3 rgb = c.rgb * mix(1.0, mix(0.3, 1.0, shade), step01(open));
+  rgb = mix(rgb, outline, open > 0.75 ? 0.4 * min(edge, 1.0) : 0.0);
   float far = clamp(0.5 + (z - kind.y) / (2.0 * reach), 0.0, 1.0);
-  colourOut = vec4(mix(rgb, air.rgb, air.a * pow(far, 1.3) * open), 1.0);
+  colourOut = vec4(mix(rgb, air.rgb, air.a * pow(far, 1.3) * step01(open)), 1.0);
 }`,
 };
