@@ -7,8 +7,6 @@ features of this structure are strongest.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from atomscape.atoms.structures import Structures
@@ -16,10 +14,10 @@ from atomscape.nn.embedding import Embedding
 from atomscape.shapes import Float
 from atomscape.view.bonds import drawn_atoms
 from atomscape.view.harmonic_surface import harmonic_surface, sphere
-from atomscape.view.molecule import good_side, structure_layer, structure_scene
+from atomscape.view.molecule import SMALL, good_side, structure_layer, structure_scene
 from atomscape.view.scene import Layer, Scene, merged
 
-SIZE = 0.95
+SIZE = 0.85
 """Å from an atom to the farthest point of the largest surface."""
 
 MOST_COMPONENTS = 3
@@ -61,7 +59,7 @@ def features_scene(
     block = embedding.degree(l, parity).detach().cpu().double().numpy()
     values, share = principal_features(block, components)
     base = structure_scene(structure, title)
-    layers = [_smaller(structure_layer(structure))]
+    layers = [structure_layer(structure, look=SMALL)]
     for k in range(values.shape[-1]):
         note = f"{100 * share[k]:.0f} % of the squares"
         name = f"component {k + 1}"
@@ -87,7 +85,7 @@ def feature_layer(
     """
     l = (values.shape[1] - 1) // 2
     drawn = drawn_atoms(structure)
-    directions = sphere(16 if len(drawn.atom) < 60 else 9)
+    directions = sphere(14 if len(drawn.atom) < 60 else 9)
     # √(2l+1) bounds |Y·c| / |c|: the largest coefficient vector reaches SIZE, whatever its direction.
     scale = SIZE / max(float(np.linalg.norm(values, axis=1).max()) * (2 * l + 1) ** 0.5, 1e-300)
     meshes = [
@@ -95,10 +93,3 @@ def feature_layer(
         for a, x in zip(drawn.atom.tolist(), drawn.positions, strict=True)
     ]
     return Layer(name, meshes=(merged(meshes, name),), group=group, shown=shown, note=note)
-
-
-def _smaller(layer: Layer) -> Layer:
-    """The structure with small balls, so that what is around them is seen."""
-    balls = tuple(replace(b, radii=0.5 * b.radii) for b in layer.balls)
-    sticks = tuple(replace(s, radii=np.minimum(s.radii, 0.05)) for s in layer.sticks)
-    return replace(layer, balls=balls, sticks=sticks)

@@ -12,6 +12,15 @@ from atomscape.shapes import Float
 Density = Callable[[Float[np.ndarray, "points 3"]], Float[np.ndarray, " points"]]
 """A function of position: points (Å) → values."""
 
+COARSE = 0.4
+"""Å between the points of a first look."""
+
+FAINT = 1e-3
+"""Share of the largest value below which there is nothing to see."""
+
+NEAR = 0.5
+"""Å around a peak that are looked at closely."""
+
 CHUNK = 65536
 """Points that are asked for at a time, to bound memory."""
 
@@ -64,31 +73,31 @@ def sampled_closely(
     density: Density,
     low: Float[np.ndarray, " 3"],
     high: Float[np.ndarray, " 3"],
-    spacing: float = 0.15,
-    coarse: float = 0.4,
-    faint: float = 1e-3,
+    peaks: Float[np.ndarray, "peaks 3"] | None = None,
+    points: int = 200_000,
 ) -> Grid:
     """Sample a density coarsely in a box, then finely in the part of it where there is something.
 
     Parameters
     ----------
-    faint
-        Share of the largest coarse value below which there is nothing to see.
+    peaks
+        Places that are looked at closely in any case: a narrow peak may lie between coarse points.
+    points
+        Points of the fine grid, about.
 
     Raises
     ------
     ValueError
-        The box is empty, or a spacing is not positive.
+        The box is empty.
     """
-    first = sampled(density, low, high, coarse)
-    there = np.argwhere(first.values > faint * first.values.max())
-    if not len(there):
-        return first
-    edge = np.array(first.values.shape) - 1
-    ends = first.points(
-        np.stack([np.maximum(there.min(0) - 1, 0), np.minimum(there.max(0) + 1, edge)]).astype(float)
-    )
-    return sampled(density, ends[0], ends[1], spacing)
+    first = sampled(density, low, high, COARSE)
+    there = np.argwhere(first.values > FAINT * first.values.max()).astype(np.float64)
+    places = [first.points(there) + side * COARSE for side in (-1, 1)]
+    if peaks is not None:
+        places += [peaks + side * NEAR for side in (-1, 1)]
+    found = np.concatenate(places)
+    ends = np.maximum(found.min(0), low), np.minimum(found.max(0), high)
+    return sampled(density, *ends, float((np.prod(ends[1] - ends[0]) / points) ** (1 / 3)))
 
 
 def level_that_holds(grid: Grid, share: float) -> float:

@@ -43,7 +43,9 @@ def sphere(frequency: int = 24) -> tuple[Float[np.ndarray, "vertices 3"], Int[np
     down = [[number[i + 1, j], number[i + 1, j + 1], number[i, j + 1]] for i, j in number if i + j < f - 1]
     weights = np.stack([f - a - b, a, b], 1) / f
     points = (weights @ corners[faces]).reshape(-1, 3)
-    _, first, same = np.unique(np.rint(points * 1e6).astype(np.int64), axis=0, return_index=True, return_inverse=True)
+    _, first, same = np.unique(
+        np.rint(points * 1e6).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
     triangles = np.array(up + down)[None] + len(a) * np.arange(len(faces))[:, None, None]
     vertices = points[first] / np.linalg.norm(points[first], axis=1, keepdims=True)
     return vertices, same.reshape(-1)[triangles].reshape(-1, 3)
@@ -108,7 +110,9 @@ def _block(n: int, degree: int | None) -> tuple[int, int]:
     l_max = isqrt(n) - 1 if degree is None else degree
     rows = (l_max + 1) ** 2 if degree is None else 2 * l_max + 1
     if n != rows or n == 0 or l_max < 0:
-        what = "all degrees up to l_max take (l_max + 1)²" if degree is None else f"degree {degree} takes 2l + 1"
+        what = (
+            "all degrees up to l_max take (l_max + 1)²" if degree is None else f"degree {degree} takes 2l + 1"
+        )
         raise ValueError(f"{n} coefficients of harmonics; {what} of them")
     return (0 if degree is None else l_max**2), l_max
 

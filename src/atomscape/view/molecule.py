@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,8 +22,21 @@ PIECE = 0.35
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
+@dataclass(frozen=True)
+class Look:
+    """Size of balls by the usual one, radius of bonds in Å, and whether balls have rings around them."""
+
+    balls: float = 1.0
+    stick: float = STICK
+    ring: bool = False
+
+
+SMALL = Look(balls=0.5, stick=0.05)
+"""For structures that carry something that is to be seen."""
+
+
 def structure_layer(
-    structure: Structures, name: str = "structure", only: Sequence[int] | None = None, ring: bool = False
+    structure: Structures, name: str = "structure", only: Sequence[int] | None = None, look: Look = Look()
 ) -> Layer:
     """Atoms, bonds and cell of one structure.
 
@@ -30,8 +44,6 @@ def structure_layer(
     ----------
     only
         Draw these atoms and the bonds that lead to them, and no cell. Default: everything.
-    ring
-        Draw a ring around each atom.
 
     Raises
     ------
@@ -41,11 +53,11 @@ def structure_layer(
     drawn = drawn_atoms(structure)
     numbers = structure.numbers.cpu().numpy()
     chosen = np.ones(len(drawn.atom), dtype=bool) if only is None else np.isin(drawn.atom, np.array(only))
-    sticks, labels = [_bonds(drawn, numbers, chosen)], ()
+    sticks, labels = [_bonds(drawn, numbers, chosen, look)], ()
     if only is None and structure.pbc.any():
         edges, labels = cell_edges(structure)
-        sticks.append(_outside(edges, drawn.positions, ball_radii(numbers[drawn.atom])))
-    return Layer(name, (_balls(drawn, numbers, chosen, ring),), tuple(sticks), labels=labels)
+        sticks.append(_outside(edges, drawn.positions, look.balls * ball_radii(numbers[drawn.atom])))
+    return Layer(name, (_balls(drawn, numbers, chosen, look),), tuple(sticks), labels=labels)
 
 
 def structure_scene(structure: Structures, title: str = "") -> Scene:
@@ -60,35 +72,38 @@ def structure_scene(structure: Structures, title: str = "") -> Scene:
     return Scene((layer,), title or structure.formulas()[0].translate(SUBSCRIPTS), turn=good_side(structure))
 
 
-def _balls(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, ring: bool) -> Balls:
+def _balls(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, look: Look) -> Balls:
     atom = drawn.atom[chosen]
     z = numbers[atom]
     names = [f"{symbol_of(n)} {a}" for n, a in zip(z.tolist(), atom.tolist(), strict=True)]
-    return Balls(drawn.positions[chosen], ball_radii(z), colours_of(z), tuple(names), HALO if ring else None)
+    radii, halo = look.balls * ball_radii(z), HALO if look.ring else None
+    return Balls(drawn.positions[chosen], radii, colours_of(z), tuple(names), halo)
 
 
-def _bonds(drawn: Drawn, numbers: Int[np.ndarray, " atoms"], chosen: np.ndarray) -> Sticks:
+def _bonds(drawn: Drawn, numbers: Int[np.ndarray, " atoms"], chosen: np.ndarray, look: Look) -> Sticks:
     """Two sticks for a bond between drawn atoms, from each ball's surface to the middle between them."""
     z = numbers[drawn.atom]
-    radii, colours = ball_radii(z), colours_of(z)
+    radii, colours = look.balls * ball_radii(z), colours_of(z)
     touched = chosen[drawn.first] | ((drawn.second >= 0) & chosen[drawn.second])
     first, second, far = drawn.first[touched], drawn.second[touched], drawn.ends[touched]
     whole = second >= 0
     a, b, stub = first[whole], second[whole], first[~whole]
-    from_a, to_b = _surfaces(drawn.positions[a], radii[a], drawn.positions[b], radii[b])
-    out, _ = _surfaces(drawn.positions[stub], radii[stub], far[~whole], np.zeros(len(stub)))
+    from_a, to_b = _surfaces(drawn.positions[a], radii[a], drawn.positions[b], radii[b], look.stick)
+    out, _ = _surfaces(drawn.positions[stub], radii[stub], far[~whole], np.zeros(len(stub)), look.stick)
     middle = 0.5 * (from_a + to_b)
     starts = np.concatenate([from_a, to_b, out])
     ends = np.concatenate([middle, middle, far[~whole]])
     shades = np.concatenate([colours[a], colours[b], colours[stub]])
-    return Sticks(starts, ends, np.full(len(starts), STICK), shades)
+    return Sticks(starts, ends, np.full(len(starts), look.stick), shades)
 
 
-def _surfaces(a: np.ndarray, radius_a: np.ndarray, b: np.ndarray, radius_b: np.ndarray) -> tuple:
+def _surfaces(
+    a: np.ndarray, radius_a: np.ndarray, b: np.ndarray, radius_b: np.ndarray, stick: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Where a stick leaves the ball at ``a``, and enters the one at ``b``."""
     along = b - a
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
-    inside = [np.sqrt(np.maximum(r**2 - STICK**2, 0))[:, None] * along for r in (radius_a, radius_b)]
+    inside = [np.sqrt(np.maximum(r**2 - stick**2, 0))[:, None] * along for r in (radius_a, radius_b)]
     return a + inside[0], b - inside[1]
 
 

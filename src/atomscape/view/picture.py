@@ -1,11 +1,15 @@
 """A scene as a picture: SVG, written without a browser or a plotting library.
 
+Balls and sticks are drawn as lines and gradients, sharp at every size. Where there are surfaces, the picture
+is rendered to pixels and the texts are laid over it.
+
 Layers that exclude one another, such as ranked proposals, become panels side by side, each with its name and
 its note.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 from html import escape
@@ -15,11 +19,16 @@ import numpy as np
 
 from atomscape.view.elements import colour
 from atomscape.view.light import Theme, hex_of, theme_named
-from atomscape.view.scene import Layer, Scene
-from atomscape.view.shapes_svg import Gradients, Piece, View, ball_pieces, mesh_pieces, stick_pieces
+from atomscape.view.png import png
+from atomscape.view.project import View
+from atomscape.view.raster import rendered
+from atomscape.view.scene import Label, Layer, Scene
+from atomscape.view.shapes_svg import Gradients, Piece, ball_pieces, stick_pieces
 
 FONT = "Inter,'Segoe UI',Roboto,'Helvetica Neue','Noto Sans','Liberation Sans',Arial,sans-serif"
 MOST_PANELS = 6
+SHARPNESS = 1.6
+"""Rendered pixels per pixel of the picture."""
 ACCENT = colour("2f5bd8")
 
 
@@ -140,22 +149,40 @@ def _panel(
     centre = 0.5 * (points.min(0) + points.max(0)) @ scene.turn
     reach = max(float(np.abs(points[:, 2] - points[:, 2].mean()).max()), 0.8)
     view = View(scene.turn, centre, scale, (x + w / 2, y + (h - caption) / 2), reach, theme)
+    if any(layer.meshes for layer in layers):
+        body = _pixels(layers, view, (x, y, w, h - caption))
+    else:
+        body = _drawn(layers, view, gradients)
+    labels = "".join(_label(label, view) for layer in layers for label in layer.labels)
+    special = next((layer for layer in layers if layer.name == name), None)
+    return f"<g>{body}</g>{labels}{_caption(special, number, box, theme) if special else ''}"
+
+
+def _drawn(layers: tuple[Layer, ...], view: View, gradients: Gradients) -> str:
+    """Balls and sticks as SVG, from back to front."""
     pieces: list[Piece] = []
     for layer in layers:
         for balls in layer.balls:
             pieces += ball_pieces(balls, view, gradients)
         for sticks in layer.sticks:
             pieces += stick_pieces(sticks, view, gradients)
-        for mesh in layer.meshes:
-            pieces += mesh_pieces(mesh, view)
     pieces.sort(key=lambda piece: piece[0])
-    body = "\n".join(text for _, text in pieces)
-    labels = "".join(_label(label, view) for layer in layers for label in layer.labels)
-    special = next((layer for layer in layers if layer.name == name), None)
-    return f"<g>{body}</g>{labels}{_caption(special, number, box, theme) if special else ''}"
+    return "\n".join(text for _, text in pieces)
 
 
-def _label(label, view: View) -> str:
+def _pixels(layers: tuple[Layer, ...], view: View, box: tuple[float, float, float, float]) -> str:
+    """Everything rendered, as an image inside the SVG."""
+    x, y, w, h = box
+    fine = view.enlarged(SHARPNESS, (x, y))
+    pixels = rendered(layers, fine, round(w * SHARPNESS), round(h * SHARPNESS))
+    data = base64.b64encode(png(pixels)).decode("ascii")
+    return (
+        f'<image x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" '
+        f'href="data:image/png;base64,{data}"/>'
+    )
+
+
+def _label(label: Label, view: View) -> str:
     (x, y, _), theme = view(label.position[None])[0].tolist(), view.theme
     text = escape(label.text)
     if label.quiet:

@@ -16,15 +16,15 @@ from atomscape.shapes import Float, Int
 from atomscape.view.elements import ball_radii, colour, symbol_of
 from atomscape.view.grid import Density, level_that_holds, sampled_closely
 from atomscape.view.isosurface import isosurface
-from atomscape.view.molecule import SUBSCRIPTS, good_side, structure_layer
+from atomscape.view.molecule import SUBSCRIPTS, Look, good_side, structure_layer
 from atomscape.view.scene import Label, Layer, Scene
 
 SHARES = (0.5, 0.9)
 """Shares of the probability that the surfaces of a density hold."""
 
 DENSITY = colour("f0992b")
-ROOM = 3.0
-"""Å around the structure within which a density is looked for."""
+ROOM = 2.0
+"""Å around the proposals within which a density is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def proposals_scene(
     layers = [structure_layer(structure, "given")]
     layers += [_layer(structure, p, k, turn) for k, p in enumerate(ranked, start=1)]
     if density is not None:
-        layers.append(density_layer(structure, density))
+        layers.append(density_layer(density, np.concatenate([p.positions for p in ranked])))
     what = f"{structure.formulas()[0].translate(SUBSCRIPTS)} completed"
     return Scene(tuple(layers), title or what, turn=turn)
 
@@ -102,7 +102,7 @@ def _layer(structure: Structures, proposal: Proposal, rank: int, turn: np.ndarra
     whole = completed(structure, proposal)
     added = range(structure.n_atoms, whole.n_atoms)
     name = f"{rank} · {proposal.formula}"
-    made = structure_layer(whole, name, only=added, ring=True)
+    made = structure_layer(whole, name, only=added, look=Look(ring=True))
     text = f"{proposal.formula}  {percent(proposal.probability)}"
     above = ball_radii(proposal.numbers[:1])[0] + 0.5
     place = made.balls[0].positions[0] + above * turn[1]
@@ -110,10 +110,9 @@ def _layer(structure: Structures, proposal: Proposal, rank: int, turn: np.ndarra
     return Layer(name, made.balls, made.sticks, (), (Label(text, place),), "proposals", rank == 1, note)
 
 
-def density_layer(structure: Structures, density: Density, name: str = "density") -> Layer:
-    """Surfaces that hold half and nine tenths of a probability density around a structure."""
-    x = structure.positions.detach().cpu().double().numpy()
-    grid = sampled_closely(density, x.min(0) - ROOM, x.max(0) + ROOM)
+def density_layer(density: Density, around: Float[np.ndarray, "points 3"], name: str = "density") -> Layer:
+    """Surfaces that hold half and nine tenths of a probability density near the points given (Å)."""
+    grid = sampled_closely(density, around.min(0) - ROOM, around.max(0) + ROOM, around)
     # Tails fall exponentially; their logarithm is nearly straight between points of the grid.
     tiny = np.finfo(np.float64).tiny
     smooth = replace(grid, values=np.log(np.maximum(grid.values, tiny)))
