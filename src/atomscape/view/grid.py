@@ -74,7 +74,7 @@ def sampled_closely(
     low: Float[np.ndarray, " 3"],
     high: Float[np.ndarray, " 3"],
     peaks: Float[np.ndarray, "peaks 3"] | None = None,
-    points: int = 200_000,
+    points: int = 60_000,
 ) -> Grid:
     """Sample a density coarsely in a box, then finely in the part of it where there is something.
 

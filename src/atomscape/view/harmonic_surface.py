@@ -1,7 +1,7 @@
 """A function on the sphere as a surface around a point: r(û) = s |Σ_lm c_lm Y_lm(û)|, coloured by sign.
 
-This is how an orbital is drawn, and how a feature of degree l of one atom, or a filter R(r) Y_lm, can be seen:
-the surface turns with its coefficients. Harmonics, their order and their polar axis are those of
+This is how an orbital is drawn, and how a feature of degree l of one atom, or a filter R(r) Y_lm, can be
+seen: the surface turns with its coefficients. Harmonics, their order and their polar axis are those of
 :mod:`atomscape.o3.harmonics`.
 """
 

@@ -27,7 +27,7 @@ from atomscape.view.shapes_svg import Gradients, Piece, ball_pieces, stick_piece
 
 FONT = "Inter,'Segoe UI',Roboto,'Helvetica Neue','Noto Sans','Liberation Sans',Arial,sans-serif"
 MOST_PANELS = 6
-SHARPNESS = 1.6
+SHARPNESS = 1.25
 """Rendered pixels per pixel of the picture."""
 ACCENT = colour("2f5bd8")
 

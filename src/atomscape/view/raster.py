@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atomscape.shapes import Float, Shaped
-from atomscape.view.light import FOG, lit, mix
+from atomscape.view.light import lit, mix
 from atomscape.view.project import View
 from atomscape.view.scene import Balls, Layer, Mesh, Sticks
 
@@ -133,7 +133,10 @@ def _sticks(sticks: Sticks, view: View, buffers: Buffers) -> None:
 
 
 def _capsule(p: np.ndarray, along: np.ndarray, r: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where rays p + t (0, 0, 1) last meet a cylinder from 0 to ``along`` with round ends: t, normal, whether."""
+    """Where rays p + t (0, 0, 1) last meet a cylinder from 0 to ``along`` with round ends.
+
+    Returns t, the unit normal there, and whether they meet.
+    """
     length = max(float(np.linalg.norm(along)), 1e-9)
     u = along / length
     A = max(1 - u[2] ** 2, 1e-9)
@@ -154,7 +157,7 @@ def _capsule(p: np.ndarray, along: np.ndarray, r: float) -> tuple[np.ndarray, np
 
 def _triangles(mesh: Mesh, view: View, shape: tuple[int, int]) -> Iterator[tuple[np.ndarray, ...]]:
     """Sample, depth, vertices and their shares of every sample inside a triangle, in chunks."""
-    corners = view(mesh.vertices)[mesh.triangles]
+    corners = view(mesh.vertices).astype(np.float32)[mesh.triangles]
     h, w = shape
     low = np.maximum(np.floor(corners[:, :, :2].min(1)), 0).astype(np.int64)
     high = np.minimum(np.ceil(corners[:, :, :2].max(1)), [w - 1, h - 1]).astype(np.int64)
@@ -168,15 +171,11 @@ def _triangles(mesh: Mesh, view: View, shape: tuple[int, int]) -> Iterator[tuple
         local = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
         x, y = low[t, 0] + local % size[t, 0], low[t, 1] + local // size[t, 0]
         a, b, c = (corners[t, i, :2] for i in range(3))
-        p = np.stack([x, y], 1) + 0.5
-        area = _cross(b - a, c - a)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (
-                np.stack([_cross(b - p, c - p), _cross(c - p, a - p), _cross(a - p, b - p)], 1)
-                / area[:, None]
-            )
-        inside = (share >= 0).all(1)
-        t, share = t[inside], share[inside]
+        p = np.stack([x, y], 1).astype(np.float32) + np.float32(0.5)
+        twice = np.stack([_cross(b - p, c - p), _cross(c - p, a - p), _cross(a - p, b - p)], 1)
+        area = twice.sum(1)
+        inside = ((twice * np.sign(area)[:, None]) >= 0).all(1) & (area != 0)
+        t, share = t[inside], twice[inside] / area[inside, None]
         yield y[inside] * w + x[inside], (share * corners[t, :, 2]).sum(1), mesh.triangles[t], share
 
 
@@ -234,45 +233,47 @@ def _blend(rgba: np.ndarray, fragments: list[np.ndarray]) -> None:
 def _composed(buffers: Buffers, view: View) -> Float[np.ndarray, "h w 4"]:
     """What is solid, with light, shade, air and outlines: colours times opacity, and opacity."""
     there = np.isfinite(buffers.z)
-    z = np.where(there, buffers.z, -1e6)
-    rgb = np.where(buffers.plain[..., None], buffers.colour, lit(buffers.colour, buffers.normal, gloss=0.5))
-    shade = np.where(buffers.plain, 1.0, 0.3 + 0.7 * _shade(buffers, z, view.scale))
+    z = np.where(there, buffers.z, np.float32(-1e6))
     edge = _edges(z, view.scale)
-    rgb = mix(rgb * shade[..., None], view.theme.outline, 0.45 * edge * ~buffers.plain)
-    rgb = np.where(
-        buffers.plain[..., None], rgb, view.faded(rgb.reshape(-1, 3), z.reshape(-1)).reshape(rgb.shape)
-    )
-    alpha = np.where(there, 1.0, 0.5 * edge)
-    rgb = np.where(there[..., None], rgb, view.theme.outline)
-    return np.concatenate([rgb * alpha[..., None], alpha[..., None]], -1)
+    normal, colour, plain = buffers.normal[there], buffers.colour[there], buffers.plain[there]
+    shade = 0.3 + 0.7 * _shade(z, np.argwhere(there), normal, view.scale)
+    shaded = lit(colour, normal, gloss=0.5) * shade[:, None]
+    shaded = view.faded(mix(shaded, view.theme.outline, 0.45 * edge[there]), z[there])
+    alpha = 0.5 * edge
+    alpha[there] = 1.0
+    rgba = np.empty((*z.shape, 4), dtype=np.float32)
+    rgba[..., :3] = alpha[..., None] * view.theme.outline
+    rgba[there, :3] = np.where(plain[:, None], colour, shaded)
+    rgba[..., 3] = alpha
+    return rgba
 
 
-def _shade(buffers: Buffers, z: np.ndarray, scale: float) -> Float[np.ndarray, "h w"]:
+def _shade(z: np.ndarray, at: np.ndarray, normal: np.ndarray, scale: float) -> Float[np.ndarray, " n"]:
     """1 where a point sees the whole sky, less where things around it hide some (as the page's shader)."""
-    n = buffers.normal
-    blocked = np.zeros_like(z)
+    y, x = at.T
+    h, w = z.shape
+    here = z[y, x]
+    blocked = np.zeros(len(at), dtype=np.float32)
     for k in range(SPIRAL):
         share = (k + 0.5) / SPIRAL
         angle, size = 14.0 * share + 0.6, REACH * share * scale
         dx, dy = round(size * np.cos(angle)), round(size * np.sin(angle))
         if dx == dy == 0:
             continue
-        v = (
-            np.stack([np.full_like(z, dx), np.full_like(z, -dy), np.roll(z, (-dy, -dx), (0, 1)) - z], -1)
-            / scale
-        )
-        square = (v * v).sum(-1)
-        blocked += (
-            np.maximum(1 - square / 3.2, 0) * np.maximum((v * n).sum(-1) - 0.03, 0) / (np.sqrt(square) + 0.05)
-        )
+        rise = (z[np.clip(y + dy, 0, h - 1), np.clip(x + dx, 0, w - 1)] - here) / np.float32(scale)
+        flat = np.array([dx, -dy], dtype=np.float32) / np.float32(scale)
+        square = rise * rise + np.float32(flat @ flat)
+        facing = normal[:, 0] * flat[0] + normal[:, 1] * flat[1] + normal[:, 2] * rise
+        near = np.maximum(1 - square / 3.2, 0)
+        blocked += near * np.maximum(facing - 0.03, 0) / (np.sqrt(square) + 0.05)
     return np.clip(1 - 1.8 * blocked / SPIRAL, 0, 1)
 
 
 def _edges(z: np.ndarray, scale: float) -> Float[np.ndarray, "h w"]:
-    """0 … 1: how much something stands before, or behind, what is next to it."""
+    """0 … 1: how far something stands before what is next to it, seen from the latter."""
     found = np.zeros_like(z)
     for axis in (0, 1):
         for side in (-1, 1):
-            step = np.clip(((z - np.roll(z, side, axis)) / scale * -1 - 0.22) / 0.5, 0, 1)
+            step = np.clip(((np.roll(z, side, axis) - z) / scale - 0.22) / 0.5, 0, 1)
             found += step * step * (3 - 2 * step)
     return np.minimum(found, 1)
