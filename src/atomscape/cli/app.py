@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from atomscape import __version__
-from atomscape.cli import complete, data, demo, doctor, embed, evaluate, info, map, recipe, represent, train
+from atomscape.cli import (
+    complete,
+    data,
+    demo,
+    doctor,
+    embed,
+    evaluate,
+    info,
+    map,
+    recipe,
+    represent,
+    train,
+    view,
+)
 from atomscape.cli.output import show_error
 
 # Errors whose message says what to do: a mistake in what was given, a missing optional package, a loss that
@@ -33,6 +46,7 @@ app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)
 app.command("complete")(complete.complete)
 app.command("map")(map.map_page)
+app.command("view")(view.view)
 app.command("doctor")(doctor.doctor)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
-from atomscape.shapes import Float
+from atomscape.shapes import Float, Int
 from atomscape.view.bonds import drawn_atoms
 from atomscape.view.harmonic_surface import harmonic_surface, sphere
 from atomscape.view.molecule import SMALL, good_side, structure_layer, structure_scene
@@ -74,9 +74,11 @@ def feature_layer(
     name: str,
     note: str = "",
     shown: bool = True,
-    group: str = "features",
+    directions: tuple[Float[np.ndarray, "v 3"], Int[np.ndarray, "t 3"]] | None = None,
 ) -> Layer:
     """One coefficient vector per atom as surfaces around the atoms, all on one scale.
+
+    ``directions`` are the unit vectors and triangles that are drawn on; by default enough for the eye.
 
     Raises
     ------
@@ -85,11 +87,11 @@ def feature_layer(
     """
     l = (values.shape[1] - 1) // 2
     drawn = drawn_atoms(structure)
-    directions = sphere(14 if len(drawn.atom) < 60 else 9)
+    directions = directions or sphere(14 if len(drawn.atom) < 60 else 9)
     # √(2l+1) bounds |Y·c| / |c|: the largest coefficient vector reaches SIZE, whatever its direction.
     scale = SIZE / max(float(np.linalg.norm(values, axis=1).max()) * (2 * l + 1) ** 0.5, 1e-300)
     meshes = [
         harmonic_surface(values[a], x, scale, degree=l, opacity=0.8, directions=directions)
         for a, x in zip(drawn.atom.tolist(), drawn.positions, strict=True)
     ]
-    return Layer(name, meshes=(merged(meshes, name),), group=group, shown=shown, note=note)
+    return Layer(name, meshes=(merged(meshes, name),), group="features", shown=shown, note=note)

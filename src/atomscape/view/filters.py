@@ -22,6 +22,12 @@ from atomscape.view.harmonic_surface import NEGATIVE, POSITIVE
 from atomscape.view.isosurface import isosurface
 from atomscape.view.scene import Layer, Scene
 
+NEAREST = 0.7
+"""Å; no two atoms are closer, so nobody ever asks a filter for less."""
+
+Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, np.sin(0.35), np.cos(0.35)], [0.0, -np.cos(0.35), np.sin(0.35)]])
+"""Looking along y, from a little above: x to the right, z upwards."""
+
 
 @dataclass(frozen=True, eq=False)
 class RadialFunction:
@@ -127,20 +133,31 @@ def filter_slice(
 
 
 def filter_scene(function: RadialFunction, channel: int | None = None, level: float = 0.25) -> Scene:
-    """Surfaces where a filter is ± ``level`` of its largest value, a layer per order m.
+    """Surfaces where a filter is ± ``level`` of its largest value, a layer per order m, z upwards.
+
+    Nearer than ``NEAREST`` to the centre, where no atom ever is, the filter is faded out.
 
     Raises
     ------
     ValueError
         The filter is zero everywhere.
     """
-    l, reach = function.path.l2, np.full(3, function.r[-1])
+    strong = np.abs(function.at(function.r, channel))
+    strong = np.where(function.r < NEAREST, 0, strong)
+    edge = function.r[np.flatnonzero(strong >= 0.4 * level * strong.max())[-1]]
+    reach = np.full(3, max(float(edge), 2 * NEAREST))
+
+    def faded(places: Float[np.ndarray, "n 3"], m: int) -> Float[np.ndarray, " n"]:
+        inside = np.clip(np.linalg.norm(places, axis=1) / NEAREST, 0, 1) ** 4
+        return inside * filter_values(function, m, places, channel)
+
     layers = []
+    l = function.path.l2
     for m in range(-l, l + 1):
-        grid = sampled(lambda x, m=m: filter_values(function, m, x, channel), -reach, reach, reach[0] / 32)
-        layers.append(filter_layer(grid, level, f"m = {m}", shown=m == 0))
+        grid = sampled(lambda x, m=m: faded(x, m), -reach, reach, reach[0] / 24)
+        layers.append(filter_layer(grid, level, f"m = {m}".replace("-", "−"), shown=m == 0))
     note = f"layer {function.layer}; surfaces at {level:.0%} of the largest value; orange +, blue −"
-    return Scene(tuple(layers), f"R(r) Y, path {function.name}", note)
+    return Scene(tuple(layers), f"R(r) Y, path {function.name}", note, Z_UP)
 
 
 def filter_layer(grid: Grid, level: float, name: str, shown: bool = True) -> Layer:

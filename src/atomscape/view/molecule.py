@@ -69,7 +69,8 @@ def structure_scene(structure: Structures, title: str = "") -> Scene:
         The batch has more or fewer than one structure, or no atoms.
     """
     layer = structure_layer(structure)
-    return Scene((layer,), title or structure.formulas()[0].translate(SUBSCRIPTS), turn=good_side(structure))
+    note = "".join(structure.ids)
+    return Scene((layer,), title or structure.formulas()[0].translate(SUBSCRIPTS), note, good_side(structure))
 
 
 def _balls(drawn: Drawn, numbers: np.ndarray, chosen: np.ndarray, look: Look) -> Balls:
@@ -122,8 +123,8 @@ def cell_edges(structure: Structures) -> tuple[Sticks, tuple[Label, ...]]:
     starts, ends, labels = [], [], []
     for axis in axes:
         others = [k for k in axes if k != axis]
-        corners = np.indices((2,) * len(others)).reshape(len(others), -1).T
-        start = corners @ cell[others] if others else np.zeros((1, 3))
+        corners = np.indices((2,) * len(others)).reshape(len(others), 2 ** len(others)).T
+        start = corners @ cell[others]
         starts.append(start)
         ends.append(start + cell[axis])
         length = np.linalg.norm(cell[axis])

@@ -63,7 +63,7 @@ def radial_plot(
         for k, function in enumerate(block):
             ax = figure.add_subplot(sum(rows), columns, (first + k // columns) * columns + k % columns + 1)
             _panel(ax, function, (known or {}).get(function.name))
-            ax.set_title(f"{function.name}", fontsize=10, fontweight="semibold", loc="left", pad=4)
+            ax.set_title(f"{function.name}", fontsize=10, fontweight="bold", loc="left", pad=4)
             if k == 0:
                 ax.set_ylabel(f"layer {layer}\nR(r)", fontsize=8.5)
         first += n
@@ -111,6 +111,6 @@ def slice_plot(functions: Sequence[RadialFunction], m: int = 0, columns: int = 4
         ax.imshow(
             values, cmap="RdBu_r", vmin=-top, vmax=top, extent=reach, origin="lower", interpolation="bilinear"
         )
-        ax.set_title(f"{function.name}", fontsize=10, fontweight="semibold", pad=4)
+        ax.set_title(f"{function.name}", fontsize=10, fontweight="bold", pad=4)
         ax.set_axis_off()
     return figure
