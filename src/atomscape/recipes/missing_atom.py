@@ -78,7 +78,7 @@ def training(config: Config, split: Path) -> RunConfig:
     data |= {"split": {"kind": "file", "path": str(split.absolute())}}
     if config.network == "2018":
         encoder, head = ({"kind": f"atomscape.recipes.tfn_2018.{part}"} for part in ("network", "vote"))
-        how: dict[str, Any] = {"batch": {"structures": 1}, "learning_rate": 0.001, "final_learning_rate": 1.0}
+        how: dict[str, Any] = {"batch": {"structures": 2}, "learning_rate": 0.001, "final_learning_rate": 1.0}
         how |= {"warm_up": 0.0, "weight_decay": 0.0, "betas": (0.9, 0.999), "clip": None, "ema": 0.0}
     else:
         encoder, head = {"kind": "tfn", "l_max": 3, "channels": 64, "layers": 3}, {"kind": "complete"}
