@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.get import catalogue
 from atomscape.data.load import load
 from atomscape.data.particles import advance, energy, forces, pair_strengths
-from atomscape.data.sources import n_body, point_groups, space_groups
+from atomscape.data.sources import crystal_prototypes, n_body, point_groups, space_groups, tetris
 from atomscape.data.space_group_settings import first_settings, found_group, operations, setting_named
 from atomscape.o3.point_groups import elements
 
@@ -188,3 +189,83 @@ def test_generated_sets_load_without_files(tmp_path, monkeypatch) -> None:
     whole = Structures.concatenate(point_groups.read(tmp_path))
     torch.testing.assert_close(store[:].positions, whole.positions)
     assert load("point_groups").folder == store.folder
+
+
+def handedness(x: torch.Tensor) -> float:
+    """Triple product of the steps between the points of a shape, in the order in which they are given."""
+    step = x[1:] - x[:-1]
+    return float(torch.linalg.det(step))
+
+
+def test_moved_shapes_are_the_shapes_of_their_labels() -> None:
+    """Distances are those of the shape; handedness is kept by motions and changed by mirrors."""
+    for label, name in enumerate(tetris.NAMES):
+        for k in range(4):
+            s = tetris.moved(label, "test", k)
+            found = int(s.labels["shape_class"])
+            assert s.ids == (f"{name}-test-{k}",)
+            distances = torch.pdist(s.positions).sort().values
+            torch.testing.assert_close(distances, torch.pdist(tetris.shape(found).positions).sort().values)
+            assert found == (1 - label if k % 2 and label < 2 else label)
+            turned = handedness(s.positions)
+            assert turned == pytest.approx((-1) ** k * handedness(tetris.shape(label).positions), abs=1e-9)
+    assert handedness(tetris.shape(0).positions) == pytest.approx(-handedness(tetris.shape(1).positions))
+    assert abs(handedness(tetris.shape(0).positions)) > 1
+
+
+def test_shapes_of_one_label_only_are_not_chiral() -> None:
+    """Every other shape has a mirror plane: some order of its points keeps all distances and inverts it."""
+    from itertools import permutations
+
+    for label in range(2, len(tetris.NAMES)):
+        x = tetris.shape(label).positions
+        d = torch.cdist(x, x)
+        same = [list(p) for p in permutations(range(4)) if torch.allclose(d[list(p)][:, list(p)], d)]
+        flat = torch.linalg.matrix_rank(x - x.mean(0)) < 3
+        assert flat or any(handedness(x[p]) * handedness(x) < 0 for p in same)
+
+
+def space_group(s: Structures) -> int:
+    import spglib
+
+    cell = s.cell[0].numpy()
+    fractional = s.positions.numpy() @ np.linalg.inv(cell)
+    return spglib.get_symmetry_dataset((cell, fractional, s.numbers.numpy()), symprec=1e-3).number
+
+
+@pytest.mark.parametrize("name", crystal_prototypes.NAMES)
+def test_structure_types_have_their_space_group(name) -> None:
+    """In the conventional cell, the primitive one, a supercell and from another origin."""
+    pytest.importorskip("spglib")
+    made = crystal_prototypes.TYPES[name]
+    whole = crystal_prototypes.conventional(name)
+    assert space_group(whole) == made.group
+    sizes = {"P": 1, "I": 2, "R": 3, "F": 4}
+    for change in ("primitive", "supercell", "shifted", "turned"):
+        s = crystal_prototypes.changed(name, "test", change, 0)
+        assert space_group(s) == made.group, change
+        assert float(s.labels["space_group"]) == made.group
+    primitive = crystal_prototypes.changed(name, "test", "primitive", 0)
+    assert primitive.n_atoms * sizes[made.centring] == whole.n_atoms
+
+
+def test_bond_lengths_do_not_tell_structure_types() -> None:
+    """The shortest distance is the same in all of them; elements are three at most."""
+    for name in crystal_prototypes.NAMES:
+        s = crystal_prototypes.conventional(name)
+        shortest = neighbour_graph(s, 3.0).vectors.norm(dim=1).min()
+        assert float(shortest) == pytest.approx(crystal_prototypes.SHORTEST)
+        assert set(s.symbols()[0]) <= set(crystal_prototypes.KINDS)
+
+
+def test_disturbed_crystals_are_disturbed_as_stated() -> None:
+    """Strains of at most 1 %, displacements of 0.05 Å; everything at once is all of it."""
+    whole = crystal_prototypes.conventional("spinel")
+    strained = crystal_prototypes.changed("spinel", "test", "strained", 3)
+    e = torch.linalg.solve(whole.cell[0], strained.cell[0]) - torch.eye(3)
+    assert 1e-3 < float(e.abs().max()) <= crystal_prototypes.STRAIN + 1e-12
+    rattled = crystal_prototypes.changed("spinel", "test", "rattled", 3)
+    spread = float((rattled.positions - whole.positions).square().mean().sqrt())
+    assert spread == pytest.approx(crystal_prototypes.RATTLE, rel=0.3)
+    all_of_it = crystal_prototypes.changed("spinel", "test", "everything", 3)
+    assert all_of_it.n_atoms != whole.n_atoms

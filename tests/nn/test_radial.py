@@ -95,3 +95,20 @@ def test_a_copy_is_tabulated_and_saved_with_the_model():
 def test_a_module_without_radial_networks_is_refused():
     with pytest.raises(ValueError, match="has no radial network to tabulate; encoders whose filters"):
         with_radial_tables(schnet.build(schnet.Config(channels=4, layers=1)), CUTOFF)
+
+
+@pytest.mark.parametrize("hidden", [0, 32])
+@pytest.mark.parametrize("cutoff", [3.0, 6.0])
+def test_filters_can_start_with_unit_mean_square(hidden, cutoff):
+    """Over the sphere, paths and channels; without asking they start twenty times smaller."""
+    r = torch.linspace(0, cutoff, 1001)
+    none = torch.zeros(len(r), dtype=torch.int64)
+    e = Edges(none, none, r, r.new_zeros(len(r), 1), radial_basis(r, cutoff, 8))
+    found = {}
+    with torch.random.fork_rng():
+        for within in (cutoff, None):
+            torch.manual_seed(1)
+            R = radial_weights(*RadialNetwork(8, hidden, 40, 40, unit_within=within)(e)).detach()
+            found[within] = float((r.square() @ R.square().mean((1, 2)) / r.square().sum()).sqrt())
+    assert found[cutoff] == pytest.approx(1, abs=0.1)
+    assert found[None] < 0.3

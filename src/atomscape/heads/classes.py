@@ -17,6 +17,7 @@ from torch import nn
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
+from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
 from atomscape.ops.segment import segment_mean
@@ -93,6 +94,13 @@ class ClassHead(nn.Module):
         target, known = self._targets(graph)
         wrong = (prediction.argmax(1) != target).to(prediction.dtype)
         return torch.where(known, wrong, torch.nan)
+
+    def example(self, structures: Structures) -> Structures:
+        """Label each structure by its number of atoms: for laws."""
+        c = self.config
+        return structures.with_labels(
+            **{self.provides[0].name: c.first + (structures.counts % c.count).double()}
+        )
 
     def _targets(self, graph: Graph) -> tuple[Int[Tensor, " structures"], Tensor]:
         """Place of each label among the classes (0 where unknown), and whether it is known."""

@@ -1,0 +1,128 @@
+"""
+Tetris in space
+===============
+
+Eight shapes of four points, each shown to a network once, in one orientation and one place. Then the network
+is asked about the same shapes turned, moved and mirrored. The recipe ``atomscape recipe run tetris`` does it
+for every kind of symmetry; here are its pictures.
+"""
+
+# %%
+# Two of the shapes are mirror images of each other. Every other one is its own mirror image.
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from atomscape.data.sources.tetris import NAMES, SHAPES
+
+COLOURS = ["#d1495b", "#edae49", "#66a182", "#2e4057", "#8d96a3", "#00798c", "#7b4b94", "#c17c74"]
+
+
+def draw(ax, name, colour):
+    """Four cubes."""
+    points = np.array(SHAPES[name])
+    points = points - points.min(0)
+    filled = np.zeros(points.max(0) + 1, dtype=bool)
+    filled[tuple(points.T)] = True
+    ax.voxels(filled, facecolors=colour, edgecolors="white", linewidth=0.8)
+    centre = np.array(filled.shape) / 2
+    ax.set(**{f"{k}lim": (c - 1.6, c + 1.6) for k, c in zip("xyz", centre, strict=True)})
+    ax.set_box_aspect((1, 1, 1), zoom=1.25)
+    ax.view_init(elev=22, azim=-58)
+    ax.set_axis_off()
+    ax.set_title(name, y=0.98)
+
+
+fig = plt.figure(figsize=(9.5, 5))
+for k, name in enumerate(NAMES):
+    draw(fig.add_subplot(2, 4, k + 1, projection="3d"), name, COLOURS[k])
+fig.subplots_adjust(0, 0, 1, 0.94, 0, 0.08)
+
+# %%
+# Train three networks, a few seconds each. Two know handedness: one has features of both parities, one knows
+# rotations only. The third has natural parity: it cannot tell a shape from its mirror image, by construction.
+from atomscape.learn.experiment import run_experiment
+
+out = Path(tempfile.mkdtemp()) / "tetris"
+outcome = run_experiment("tetris", {"seed": 0}, out)
+for value in outcome.values:
+    print(f"{value.name:55s} {value}")
+print(outcome.figure)
+
+# %%
+# Which shapes are taken for which, of 50 moved copies of each, half of them mirrored. With natural parity the
+# chiral pair is one shape: both get the probability ½, and rounding decides.
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True, layout="constrained")
+for ax, (mode, title) in zip(
+    axes, {"both": "both parities", "so3": "SO(3)", "natural": "natural parity"}.items(), strict=True
+):
+    table = np.array(outcome.details[mode]["confusion"])
+    ax.imshow(table, cmap="BuPu", vmin=0, vmax=60)
+    for (a, b), n in np.ndenumerate(table):
+        if n:
+            ax.text(b, a, n, ha="center", va="center", color="white" if n > 30 else "black", fontsize=8)
+    ax.set_xticks(range(8), NAMES, rotation=50, ha="right")
+    ax.set_yticks(range(8), NAMES)
+    ax.set_title(title)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+axes[0].set_ylabel("moved shape")
+fig.supxlabel("called", fontsize=10)
+
+# %%
+# What the network with both parities knows after each layer. Invariants of each degree, averaged over the four
+# atoms, do not change when a shape is moved. One block is special: pseudoscalars, of degree 0 and odd parity.
+# They appear in the third layer, change sign in a mirror, and so vanish for every shape that is its own mirror
+# image.
+import torch
+
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.data.load import load
+from atomscape.learn.checkpoint import load_model
+from atomscape.ops.segment import segment_mean
+
+store = load("tetris")
+model = load_model(out / "both")
+shapes = store[store.split("train").tolist()]
+with torch.no_grad():
+    embedding = model.encoder(neighbour_graph(shapes, model.cutoff), layers=True)
+
+LETTERS = {(0, 1): "scalars", (1, -1): "vectors", (0, -1): "pseudoscalars", (1, 1): "pseudovectors"}
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.4), sharey=True, layout="constrained")
+for ax, layer in zip(axes, embedding.layers[1:], strict=True):
+    columns = []
+    for key in LETTERS:
+        size = layer.blocks[key].square().mean((1, 2))
+        columns.append(segment_mean(size, shapes.structure, len(shapes)).clamp(min=1e-34).log10())
+    image = ax.imshow(torch.stack(columns, 1), cmap="magma", vmin=-6, vmax=2, aspect="auto")
+    ax.set_xticks(range(4), LETTERS.values(), rotation=35, ha="right")
+    ax.set_yticks(range(8), NAMES)
+    ax.set_title(layer.layer)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+fig.colorbar(image, ax=axes, label="mean square, log₁₀", extend="min", pad=0.015)
+
+# %%
+# All 400 moved shapes on a map: the first two principal components of their invariants and pseudoscalars. They
+# fall on eight points. Mirrors take the red point to the yellow one and leave the others where they are.
+moved = store[store.split("test").tolist()]
+with torch.no_grad():
+    e = model.encoder(neighbour_graph(moved, model.cutoff))
+pooled = segment_mean(torch.cat([e.invariants(), e.blocks[0, -1][:, 0]], 1), moved.structure, len(moved))
+pooled = torch.sign(pooled) * pooled.abs().log1p()
+x = (pooled - pooled.mean(0)).numpy()
+places = x @ np.linalg.svd(x, full_matrices=False)[2][:2].T
+
+label = moved.labels["shape_class"].long().numpy()
+fig, ax = plt.subplots(figsize=(6.5, 4.4), layout="constrained")
+for k, name in enumerate(NAMES):
+    mine = places[label == k]
+    ax.scatter(*mine.T, s=140, color=COLOURS[k], alpha=0.15, linewidth=0)
+    ax.annotate(name, mine[0], xytext=(9, 4), textcoords="offset points")
+ax.set(xlabel="PCA 1", ylabel="PCA 2")
+ax.spines[["top", "right"]].set_visible(False)
+ax.margins(0.15)
+spread = max(float(np.abs(x[label == k] - x[label == k][0]).max()) for k in range(len(NAMES)))
+print(f"largest difference between moved copies of one shape: {spread:.0e}")
