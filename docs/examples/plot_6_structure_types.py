@@ -2,22 +2,29 @@
 Tetris for crystals
 ===================
 
-Twenty structure types, each shown to a network once, as one conventional cell. Then it has to name them turned,
-strained, rattled, in other cells and from other origins. The recipe is ``atomscape recipe run tetris-periodic``.
+Twenty structure types, each shown to a network once, as one conventional cell. Then it has to name them
+turned, strained, rattled, in other cells and from other origins. The recipe is
+``atomscape recipe run tetris-periodic``.
 """
 
 # %%
-# The types, in their conventional cells; atoms on faces and edges are drawn on all of them. Atoms of the first
-# kind are magnesium in every type, of the second oxygen, of the third aluminium, and the shortest distance is
-# the same: neither elements nor bond lengths tell a type.
+# The types, in their conventional cells; atoms on faces and edges are drawn on all of them. Atoms of the
+# first kind are magnesium in every type, of the second oxygen, of the third aluminium, and the shortest
+# distance is the same: neither elements nor bond lengths tell a type.
 import tempfile
 from itertools import product
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
+from sklearn.manifold import TSNE
 
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.data.load import load
 from atomscape.data.sources.crystal_prototypes import CHANGES, NAMES, conventional
+from atomscape.learn.checkpoint import load_model
+from atomscape.learn.experiment import run_experiment
 
 COLOUR, SIZE = {12: "#2e4057", 8: "#d1495b", 13: "#edae49"}, {12: 75, 8: 45, 13: 60}
 
@@ -61,8 +68,6 @@ fig.subplots_adjust(0, 0, 1, 0.96, 0, 0.08)
 
 # %%
 # Train on the twenty cells, and ask about 1,120 others.
-from atomscape.learn.experiment import run_experiment
-
 out = Path(tempfile.mkdtemp()) / "types"
 outcome = run_experiment("tetris_periodic", {"seed": 0}, out)
 for value in outcome.values:
@@ -85,14 +90,9 @@ ax.spines[:].set_visible(False)
 ax.tick_params(length=0)
 
 # %%
-# What the network sees of them: every crystal as a point, the type it was trained on as a ring. Turned crystals,
-# other cells and other origins fall on the ring, up to rounding; strain and rattling move them a little.
-import torch
-
-from atomscape.atoms.neighbours import neighbour_graph
-from atomscape.data.load import load
-from atomscape.learn.checkpoint import load_model
-
+# What the network sees of them, on a map that keeps neighbours together (t-SNE): every crystal as a point,
+# the cell it was trained on as a ring. Turned crystals, other cells and other origins are the same to the
+# network up to rounding; strain and rattling move them a little.
 store = load("crystal_prototypes")
 model = load_model(out / "run")
 head = model.heads["shared:prototype"]
@@ -109,8 +109,6 @@ def seen(part):
     hook.remove()
     return torch.cat(kept).double().numpy(), s.labels["prototype"].long().numpy(), s.ids
 
-
-from sklearn.manifold import TSNE
 
 known, known_label, _ = seen("train")
 asked, asked_label, ids = seen("test")

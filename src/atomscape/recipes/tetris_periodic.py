@@ -29,20 +29,20 @@ TARGET = "all 1,120 changed crystals right"
 RUN = f"""
 name: tetris-periodic
 data: [{{name: crystal_prototypes, source: crystal_prototypes, split: {{kind: store}}}}]
-encoder: {{kind: tfn, cutoff: 5.5}}
+encoder: {{kind: tfn, cutoff: 6.0}}
 objectives: [{{property: prototype, head: {{kind: classes, count: {len(NAMES)}}}}}]
-training: {{batch: {{structures: 20}}, ema: 0.9, warm_up: 0.1, evaluate_every: 50, checkpoint_every: 50}}
+training: {{batch: {{structures: 20}}, ema: 0.9, warm_up: 0.1, evaluate_every: 100, checkpoint_every: 50}}
 """
 
 
 class Config(Options):
     """Size of the network and length of the training."""
 
-    l_max: int = Field(2, ge=0)
-    layers: int = Field(2, ge=1)
+    l_max: int = Field(4, ge=0)
+    layers: int = Field(1, ge=1)
     channels: int = Field(16, ge=1)
-    epochs: int = Field(200, ge=1)
-    learning_rate: float = Field(0.005, gt=0)
+    epochs: int = Field(500, ge=1)
+    learning_rate: float = Field(0.01, gt=0)
 
 
 def run(config: Config, out: Path, console: Console) -> Outcome:
