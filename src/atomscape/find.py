@@ -26,6 +26,7 @@ KINDS = (
     "data.checks",
     "data.corruptions",
     "data.groups",
+    "label.methods",
     "representations",
     "recipes",
     "ops.kernels",

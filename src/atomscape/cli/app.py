@@ -16,6 +16,7 @@ from atomscape.cli import (
     embed,
     evaluate,
     info,
+    label,
     map,
     recipe,
     represent,
@@ -44,6 +45,7 @@ app.add_typer(recipe.app, name="recipe")
 app.command("evaluate")(evaluate.evaluate)
 app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)
+app.command("label")(label.label)
 app.command("complete")(complete.complete)
 app.command("map")(map.map_page)
 app.command("view")(view.view)

@@ -21,6 +21,7 @@ EXTRAS = {
     "spglib": "crystals: symmetry",
     "rdkit": "molecules",
     "tblite": "label: GFN2-xTB",
+    "pyscf": "label: DFT",
     "tensorboard": "tensorboard",
     "triton": "gpu: kernels for GPUs",
 }

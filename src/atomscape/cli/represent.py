@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atomscape.cli.settings import Set
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,9 +28,7 @@ def represent(
         str | None, typer.Argument(help="A named dataset, a file, a folder, a store.", show_default=False)
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A file NAME.npz or NAME.parquet.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as cutoff=4.")
-    ] = None,
+    set_: Set = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many structures, at random.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random choice.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
@@ -74,34 +74,18 @@ def built(name: str, settings: list[str]) -> Representation:
     ValueError
         There is no such setting, or it may not have that value.
     """
-    import yaml
-    from pydantic import ValidationError
-
-    from atomscape.find import find, suggest
+    from atomscape.cli.settings import configured
+    from atomscape.find import find
 
     module = find("representations", name)
-    fields = module.Config.model_fields
-    given = {}
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals or key not in fields:
-            raise ValueError(
-                f"--set {text!r}: {name} has no such setting{suggest(key, list(fields))} Settings are given "
-                f"as KEY=VALUE: {', '.join(fields) or 'there are none'}"
-            )
-        listed = isinstance(fields[key].default, tuple)  # elements=H,C,O
-        given[key] = [v for v in value.strip("[]").split(",") if v] if listed else yaml.safe_load(value)
-    try:
-        return module.build(module.Config(**given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    return module.build(configured(module, name, settings))
 
 
 def catalogue() -> Table:
     """Every representation: what it applies to, sees and ignores, and its settings."""
     from atomscape.atoms.representation import INVARIANCES
     from atomscape.cli.output import table
+    from atomscape.cli.settings import in_words
     from atomscape.find import available, find
 
     made = table("name", "of", "sees", "changes under", "settings")
@@ -111,19 +95,14 @@ def catalogue() -> Table:
         shown = [i for i in INVARIANCES if i not in claims.invariances]
         lattice = ("lattice translation", "unimodular cell", "supercell")
         shown = [i for i in shown if "crystals" in claims.applies or i not in lattice]
-        settings = ", ".join(f"{k}={_plain(v)}" for k, v in config.model_dump().items())
         made.add_row(
             name,
             ", ".join(sorted(claims.applies)),
             ", ".join(sorted(claims.sees)),
             ", ".join(shown),
-            settings,
+            in_words(config),
         )
     return made
-
-
-def _plain(value: object) -> str:
-    return "all" if value == () else str(value)
 
 
 def _in_chunks(

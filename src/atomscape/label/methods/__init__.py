@@ -1,0 +1,1 @@
+"""Methods of quantum chemistry that label structures: one file is one method."""
