@@ -31,8 +31,9 @@ def label(
 ) -> None:
     """Label structures by quantum chemistry: energy, forces, gap, dipole moment, charges.
 
-    Ctrl-C stops safely: what is done stays beside OUT, and the same command continues. Structures that a method has no
-    labels for are counted, and their labels are unknown. Labels that were there before are left out.
+    Ctrl-C stops safely: what is done stays beside OUT, and the same command continues. Structures that a
+    method has no labels for are counted, and their labels are unknown. Labels that were there before are left
+    out.
     """
     from atomscape.cli.output import console, escaped
 

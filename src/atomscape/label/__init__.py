@@ -1,1 +1,1 @@
-"""Labels from quantum chemistry: structures in, the same structures with energies, gaps, charges and more out."""
+"""Labels from quantum chemistry: structures in, the same structures with energies, gaps and charges out."""

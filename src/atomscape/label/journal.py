@@ -1,7 +1,7 @@
 """Answers on disk while a dataset is labelled: a line each, so that nothing is computed twice.
 
-The first line says what the work is; each other one holds the row of a structure and its labels, or why it has
-none, as JSON, which keeps every bit of a number. A line that was cut off by a crash is dropped.
+The first line says what the work is; each other one holds the row of a structure and its labels, or why it
+has none, as JSON, which keeps every bit of a number. A line that was cut off by a crash is dropped.
 """
 
 from __future__ import annotations
@@ -94,6 +94,6 @@ def _refuse_other(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]
     if other:
         told = "; ".join(f"{k}: {there.get(k)} there, {asked[k]} asked for" for k in other)
         raise ValueError(
-            f"{path} holds labels of other work ({told}). Ask for the same to continue it, delete it to begin "
-            "anew, or write to another place"
+            f"{path} holds labels of other work ({told}). Ask for the same to continue it, delete it to "
+            "begin anew, or write to another place"
         )

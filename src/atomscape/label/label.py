@@ -51,7 +51,7 @@ def labelled(structures: Structures, answers: Sequence[Answer], provides: Sequen
         for name, values in ({} if isinstance(answer, str) else answer).items():
             place = labels[name][atoms] if PROPERTIES[name].per == "atom" else labels[name][i]
             if values.shape != tuple(place.shape):
-                raise ValueError(f"{name} of one structure has shape {values.shape}, not {tuple(place.shape)}")
+                raise ValueError(f"{name} has shape {values.shape}, it should be {tuple(place.shape)}")
             place.copy_(torch.from_numpy(values))
     state = {name: structures.labels[name] for name in STATE if name in structures.labels}
     return replace(structures, labels=state | labels, atom_labels=frozenset())

@@ -61,7 +61,7 @@ def pure_above_d(molecule) -> Float[np.ndarray, "cartesian functions"]:
         l = int(molecule.bas_angular(shell))
         block = np.eye((l + 1) * (l + 2) // 2) if l < 3 else cart2sph(l)
         blocks += [block] * int(molecule.bas_nctr(shell))
-    return block_diag(*blocks)
+    return np.asarray(block_diag(*blocks))
 
 
 def orthonormal(

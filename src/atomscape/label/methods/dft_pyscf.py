@@ -1,15 +1,16 @@
 """Density functional theory in Gaussian basis sets, computed by PySCF.
 
-Q. Sun et al., J. Chem. Phys. 153, 024109 (2020). As set, it is the level of QM9: B3LYP/6-31G(2df,p) as Gaussian
-defines both, that is with the local correlation VWN3, six Cartesian d and seven pure f functions. Closed
-shells are restricted, open shells unrestricted. Partial charges are Mulliken's; the dipole moment of an ion
-refers to the origin of its coordinates. The gap is that of the Kohn–Sham orbitals.
+Q. Sun et al., J. Chem. Phys. 153, 024109 (2020). As set, it is the level of QM9: B3LYP/6-31G(2df,p) as
+Gaussian defines both, that is with the local correlation VWN3, six Cartesian d and seven pure f functions.
+Closed shells are restricted, open shells unrestricted. Partial charges are Mulliken's; the dipole moment of
+an ion refers to the origin of its coordinates. The gap is that of the Kohn–Sham orbitals.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
@@ -91,7 +92,7 @@ def solved(structure: Structures, config: Config):
     from pyscf import dft
 
     molecule = _molecule(structure, config.basis)
-    field = dft.UKS(molecule) if molecule.spin else dft.RKS(molecule)
+    field: Any = dft.UKS(molecule) if molecule.spin else dft.RKS(molecule)
     field.xc, field.grids.level = config.functional, config.grid
     field.conv_tol, field.max_cycle, field.chkfile = config.tolerance, config.iterations, None
     if molecule.cart:
