@@ -75,9 +75,9 @@ def against_labels(molecules: Structures, found: Computed) -> list[dict]:
                 "atoms": one.n_atoms,
                 "gap": found.gap[i],
                 "gap_error": 1e3 * (found.gap[i] - labels["gap"][i]),
-                "homo_error": 1e3 * float(homo - one.labels["homo"][0]),
+                "homo_error": 1e3 * (float(homo) - float(one.labels["homo"])),
                 "energy_error": 1e3 * (found.energy[i] - labels["energy"][i]),
-                "dipole_error": float(np.linalg.norm(dipole) - one.labels["dipole_norm"][0]),
+                "dipole_error": float(np.linalg.norm(dipole)) - float(one.labels["dipole_norm"]),
                 "seconds": found.seconds[i],
             }
         )
