@@ -25,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "audits",
     "dataset_cards",
+    "faster",
     "mathml",
     "missing_atoms",
     "offline",

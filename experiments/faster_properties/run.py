@@ -12,15 +12,17 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from chemistry import (
-    Computed,
     against_labels,
     composition,
     computed,
@@ -36,6 +38,7 @@ from atomscape.data.load import load
 from atomscape.data.splits import index_file_split
 from atomscape.label.methods import dft_pyscf, gfn2_xtb
 from atomscape.learn.checkpoint import write_atomic
+from atomscape.learn.model import Model
 from atomscape.learn.results import commit
 
 HERE = Path(__file__).parent
@@ -56,24 +59,31 @@ def main() -> None:
     rng = np.random.default_rng(config["seed"])
     parts = {part: store[rows] for part, rows in split.items()}
     timed = np.sort(rng.permutation(len(split["test"]))[: config["timed"]])
+    runs.mkdir(parents=True, exist_ok=True)
     electronic = electronic_store(store, np.concatenate(list(split.values())), runs / "qm9_electronic")
     models = {
         name: trained(HERE / path, runs / name, electronic if name == "energy" else None)
         for name, path in config["models"].items()
     }
-    rows = {name: of_a_model(name, *made, runs / name, parts, timed, config) for name, made in models.items()}
-    fits = of_xtb(rows, parts, timed, rng, config)
+    train = parts["train"][np.sort(rng.permutation(len(parts["train"]))[: config["fit"]])]
     few = one_of_each_size(parts["test"], config["heavy_atoms"], rng)
-    dft = computed(dft_pyscf.build(dft_pyscf.Config()), few)
-    for name, truth in labels_of(few).items():
-        values = {"gap": dft.gap, "energy": dft.energy}[name]
-        rows[name].append(row("dft_pyscf", values - truth, config, [(1, float(dft.seconds.mean()))], few))
+    pieces = runs / f"pieces-{sha256(json.dumps(config).encode()).hexdigest()[:8]}"
+    xtb = kept(pieces / "xtb.json", lambda: of_xtb(parts["test"], train, timed, config))
+    rows = {name: of_composition(name, parts, config) for name in ("gap", "energy")}
+    for name, (model, _) in models.items():
+        measure = partial(of_a_model, name, model, runs / name, parts["test"], timed, config)
+        rows[name] += kept(pieces / f"{name}.json", measure)
+    dft = [kept(pieces / f"{one.ids[0]}.json", partial(of_dft, one)) for one in few]
+    for name in rows:
+        errors = np.array([m[f"{name}_error"] for m in dft]) / 1e3
+        times = [(1, float(np.mean([m["seconds"] for m in dft])))]
+        rows[name] += [*xtb["rows"][name], row("dft_pyscf", errors, config, times, few)]
     results = {
         "name": config["name"],
         "seed": config["seed"],
         "properties": rows,
-        "fits": fits,
-        "dft": against_labels(few, dft),
+        "fits": xtb["fits"],
+        "dft": dft,
         "training": {name: training(made[1]) for name, made in models.items()},
         "levels": {m: b.build(b.Config()).level_of_theory for m, b in METHODS.items()},
         "counts": {part: len(chosen) for part, chosen in split.items()},
@@ -95,54 +105,72 @@ def main() -> None:
 METHODS = {"gfn2_xtb": gfn2_xtb, "dft_pyscf": dft_pyscf}
 
 
-def of_a_model(name, model, told, run, parts, timed, config) -> list[dict]:
-    """Rows of the baseline on composition alone, of a model, and of the model with tabulated filters."""
-    train, test = parts["train"], parts["test"]
-    elements = train.numbers.unique().tolist()
-    truth = labels_of(test)[name]
-    designs = [composition(part, elements) for part in (train, test)]
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What ``make`` returns, as a JSON file has it; the file is written when it is not there."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, json.dumps(make(), default=float).encode())
+        print(path, flush=True)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def of_composition(name: str, parts: dict[str, Structures], config: dict) -> list[dict]:
+    """Row of the baseline: a linear regression on composition alone."""
+    elements = parts["train"].numbers.unique().tolist()
+    designs = {part: composition(parts[part], elements) for part in ("train", "test")}
     if name == "gap":  # a gap does not grow with the molecule: fractions of the elements, and a constant
-        designs = [np.c_[d / d.sum(1, keepdims=True), np.ones(len(d))] for d in designs]
-    fitted = designs[1] @ least_squares(designs[0], labels_of(train)[name])
-    rows = [row("composition", fitted - truth, config, [], test)]
-    some = test[timed]
+        designs = {k: np.c_[d / d.sum(1, keepdims=True), np.ones(len(d))] for k, d in designs.items()}
+    fitted = designs["test"] @ least_squares(designs["train"], labels_of(parts["train"])[name])
+    return [row("composition", fitted - labels_of(parts["test"])[name], config, [], parts["test"])]
+
+
+def of_a_model(
+    name: str, model: Model, run: Path, test: Structures, timed: np.ndarray, config: dict
+) -> list[dict]:
+    """Rows of a model, and of the model with tabulated filters."""
+    some, rows = test[timed], []
     for label, network in (("tfn", model), ("tfn, tables", tabulated(model, run))):
-        errors = predicted(network, test, name, config["batch"]) - truth
+        errors = predicted(network, test, name, config["batch"]) - labels_of(test)[name]
         times = [
             (n, seconds(partial(predicted, network, some, name, n), len(some), config["repeats"]))
             for n in (1, config["batch"])
         ]
         rows.append(row(label, errors, config, times, test))
-        print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
-def of_xtb(rows, parts, timed, rng, config) -> dict:
-    """Add the rows of GFN2-xTB, as computed and fitted to labels of training molecules; returns the fits."""
+def of_xtb(test: Structures, train: Structures, timed: np.ndarray, config: dict) -> dict:
+    """Rows of GFN2-xTB, as computed and fitted to labels of training molecules, and the fits."""
     method = gfn2_xtb.build(gfn2_xtb.Config())
-    train = parts["train"][np.sort(rng.permutation(len(parts["train"]))[: config["fit"]])]
-    test = parts["test"]
-    found: dict[str, Computed] = {"train": computed(method, train), "test": computed(method, test)}
     some = test[timed]
     times = [(1, seconds(partial(computed, method, some), len(some), config["repeats"]))]
-    truth = {"train": labels_of(train), "test": labels_of(test)}
-    line = least_squares(np.c_[found["train"].gap, np.ones(len(train))], truth["train"]["gap"])
+    known, found = computed(method, train), computed(method, test)
+    truth, labels = labels_of(test), labels_of(train)
+    line = least_squares(np.c_[known.gap, np.ones(len(train))], labels["gap"])
     elements = train.numbers.unique().tolist()
-    difference = truth["train"]["energy"] - found["train"].energy
-    atoms = least_squares(composition(train, elements), difference)
-    errors = found["test"].gap - truth["test"]["gap"]
-    rows["gap"].append(row("gfn2_xtb", errors, config, times, test))
-    errors = found["test"].gap * line[0] + line[1] - truth["test"]["gap"]
-    rows["gap"].append(row("gfn2_xtb, fitted", errors, config, times, test))
-    errors = found["test"].energy + composition(test, elements) @ atoms - truth["test"]["energy"]
-    rows["energy"].append(row("gfn2_xtb, fitted", errors, config, times, test))
-    unknown = int(sum(np.isnan(c.gap).sum() for c in found.values()))
+    atoms = least_squares(composition(train, elements), labels["energy"] - known.energy)
+    on_a_line = found.gap * line[0] + line[1] - truth["gap"]
+    with_atoms = found.energy + composition(test, elements) @ atoms - truth["energy"]
     return {
-        "molecules": len(train),
-        "gap": {"slope": line[0], "shift": line[1]},
-        "energy": dict(zip(map(str, elements), atoms.tolist(), strict=True)),
-        "not_converged": unknown,
+        "rows": {
+            "gap": [
+                row("gfn2_xtb", found.gap - truth["gap"], config, times, test),
+                row("gfn2_xtb, fitted", on_a_line, config, times, test),
+            ],
+            "energy": [row("gfn2_xtb, fitted", with_atoms, config, times, test)],
+        },
+        "fits": {
+            "molecules": len(train),
+            "gap": {"slope": line[0], "shift": line[1]},
+            "energy": dict(zip(map(str, elements), atoms.tolist(), strict=True)),
+            "not_converged": int(np.isnan(known.gap).sum() + np.isnan(found.gap).sum()),
+        },
     }
+
+
+def of_dft(one: Structures) -> dict:
+    """A molecule computed by the method of the labels, and how far it is from them."""
+    return against_labels(one, computed(dft_pyscf.build(dft_pyscf.Config()), one))[0]
 
 
 def row(
