@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from models import electronic_energy
 
 from atomscape.atoms.structures import Structures
 from atomscape.label.label import ask
@@ -49,6 +48,11 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Coefficients of y ≈ x · c, of the molecules for which both are known."""
     known = np.isfinite(x).all(1) & np.isfinite(y)
     return np.linalg.lstsq(x[known], y[known], rcond=None)[0]
+
+
+def electronic_energy(structures: Structures) -> torch.Tensor:
+    """Energy of the nuclei at rest (eV), which is what a calculation of a given geometry yields."""
+    return structures.labels["energy_zero_kelvin"] - structures.labels["zero_point_energy"]
 
 
 def labels_of(molecules: Structures) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Train the models, and measure how fast and how well they predict molecules that they have not seen."""
+"""Train models, and measure how fast and how well they predict molecules that they have not seen."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import torch
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
-from atomscape.data.card import records
-from atomscape.data.store import Store, is_store, write_store
 from atomscape.learn.checkpoint import load_model
 from atomscape.learn.evaluate import evaluating
 from atomscape.learn.model import Model
@@ -22,26 +20,7 @@ from atomscape.learn.train import train
 from atomscape.nn.radial import with_radial_tables
 
 
-def electronic_energy(structures: Structures) -> torch.Tensor:
-    """Energy of the nuclei at rest (eV), which is what a calculation of a given geometry yields."""
-    return structures.labels["energy_zero_kelvin"] - structures.labels["zero_point_energy"]
-
-
-def electronic_store(store: Store, rows: np.ndarray, folder: Path) -> Path:
-    """The molecules that are needed, with that energy as their only label."""
-    if not is_store(folder):
-        molecules = store[rows]
-        labels = {"energy": electronic_energy(molecules)}
-        card = store.card.with_counts(properties=records("energy"), splits={})
-        write_store(folder, [Structures(**{**_geometry(molecules), "labels": labels})], card)
-    return folder
-
-
-def _geometry(s: Structures) -> dict:
-    return {k: getattr(s, k) for k in ("positions", "numbers", "cell", "pbc", "structure", "ids")}
-
-
-def trained(config: Path, run: Path, source: Path | None = None) -> tuple[Model, dict]:
+def trained(config: Path, run: Path) -> tuple[Model, dict]:
     """The model of a config, trained in the folder ``run`` where it is not there yet, and what its run says.
 
     Raises
@@ -50,12 +29,8 @@ def trained(config: Path, run: Path, source: Path | None = None) -> tuple[Model,
         Training was stopped; the same call continues it.
     """
     if not (run / "results.json").is_file():
-        overrides = [] if source is None else [f"data.0.source={source}"]
         again = (run / "config.yaml").is_file()
-        if (
-            train(load_config(run if again else config, [] if again else overrides), run, resume=again)
-            is None
-        ):
+        if train(load_config(run if again else config), run, resume=again) is None:
             raise KeyboardInterrupt
     return load_model(run), json.loads((run / "results.json").read_text(encoding="utf-8"))
 
