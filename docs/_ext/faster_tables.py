@@ -70,13 +70,13 @@ def cost(results: dict) -> str:
     dft = next(r for r in results["properties"]["gap"] if r["method"] == "dft_pyscf")
     seconds, n = dft["seconds"]["1"], results["counts"]["train"]
     parts = [
-        f"{name}: {t['n_parameters']:,} parameters, {t['epochs']} epochs in {t['cpu_seconds'] / 60:.1f} min"
-        for name, t in results["training"].items()
+        f"{t['n_parameters']:,} parameters, {t['epochs']} epochs in {t['cpu_seconds'] / 60:.1f} minutes"
+        for t in results["training"].values()
     ]
     return (
-        f"What was trained learned from {n:,} molecules ({'; '.join(parts)}). At {seconds:.0f} s each, these "
-        f"labels are {n * seconds / 3600:,.0f} hours of DFT: a model pays where more molecules are asked "
-        "about than it was taught."
+        f"The network learned the gap from {n:,} molecules ({'; '.join(parts)}). At {seconds:.0f} s each, "
+        f"these labels are {n * seconds / 3600:,.0f} hours of DFT, and of larger molecules many times that: "
+        "a model pays where more molecules are asked about than it was taught."
     )
 
 

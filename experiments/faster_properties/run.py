@@ -1,7 +1,7 @@
 """Error and time of trained models beside quantum chemistry: ``python experiments/faster_properties/run.py``.
 
-Trains the model where it is not trained yet (10 minutes on one core), computes held-back molecules by GFN2-xTB
-and a few by the method of the labels, and writes ``results.json``. A run that was stopped goes on.
+Trains the model where it is not trained yet (10 minutes on one core), computes held-back molecules by
+GFN2-xTB and a few by the method of the labels, and writes ``results.json``. A run that was stopped goes on.
 Needs QM9 under ``ATOMSCAPE_DATA`` and the packages of the extra ``label``; all times are CPU times of one
 thread, so run it with ``OMP_NUM_THREADS=1``.
 """
