@@ -14,8 +14,14 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.data.load import load
 from atomscape.data.sources.tetris import NAMES, SHAPES
+from atomscape.learn.checkpoint import load_model
+from atomscape.learn.experiment import run_experiment
+from atomscape.ops.segment import segment_mean
 
 COLOURS = ["#d1495b", "#edae49", "#66a182", "#2e4057", "#8d96a3", "#00798c", "#7b4b94", "#c17c74"]
 
@@ -43,8 +49,6 @@ fig.subplots_adjust(0, 0, 1, 0.94, 0, 0.08)
 # %%
 # Train three networks, a few seconds each. Two know handedness: one has features of both parities, one knows
 # rotations only. The third has natural parity: it cannot tell a shape from its mirror image, by construction.
-from atomscape.learn.experiment import run_experiment
-
 out = Path(tempfile.mkdtemp()) / "tetris"
 outcome = run_experiment("tetris", {"seed": 0}, out)
 for value in outcome.values:
@@ -72,17 +76,10 @@ axes[0].set_ylabel("moved shape")
 fig.supxlabel("called", fontsize=10)
 
 # %%
-# What the network with both parities knows after each layer. Invariants of each degree, averaged over the four
-# atoms, do not change when a shape is moved. One block is special: pseudoscalars, of degree 0 and odd parity.
-# They appear in the third layer, change sign in a mirror, and so vanish for every shape that is its own mirror
-# image.
-import torch
-
-from atomscape.atoms.neighbours import neighbour_graph
-from atomscape.data.load import load
-from atomscape.learn.checkpoint import load_model
-from atomscape.ops.segment import segment_mean
-
+# What the network with both parities knows after each layer. Invariants of each degree, averaged over the
+# four atoms, do not change when a shape is moved. One block is special: pseudoscalars, of degree 0 and odd
+# parity. They appear in the third layer and change sign in a mirror. Their mean over the atoms vanishes for
+# every shape that is its own mirror image.
 store = load("tetris")
 model = load_model(out / "both")
 shapes = store[store.split("train").tolist()]
@@ -105,8 +102,8 @@ for ax, layer in zip(axes, embedding.layers[1:], strict=True):
 fig.colorbar(image, ax=axes, label="mean square, log₁₀", extend="min", pad=0.015)
 
 # %%
-# All 400 moved shapes on a map: the first two principal components of their invariants and pseudoscalars. They
-# fall on eight points. Mirrors take the red point to the yellow one and leave the others where they are.
+# All 400 moved shapes on a map: the first two principal components of their invariants and pseudoscalars.
+# They fall on eight points. Mirrors exchange the two chiral ones and leave the others where they are.
 moved = store[store.split("test").tolist()]
 with torch.no_grad():
     e = model.encoder(neighbour_graph(moved, model.cutoff))

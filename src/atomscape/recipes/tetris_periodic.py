@@ -1,10 +1,10 @@
 """Tetris for crystals: twenty structure types seen once each, known again in any cell, strained and rattled.
 
-The idea is Mario Geiger's (se3cnn, 2018), for more types and more ways to write a crystal down. A network sees
-one conventional cell of each type. It is then shown each type turned and mirrored, strained by up to 1 %,
-rattled by 0.05 Å, in its primitive cell, in supercells, from other origins, and in all of these ways at once.
-Elements and bond lengths do not tell the types apart; how often each element occurs does in part, so the best
-that the composition alone could do stands beside.
+The idea is that of se3cnn (M. Geiger et al. 2018, examples/point/structure.py), for more types and more ways
+to write a crystal down. A network sees one conventional cell of each type. It is then shown each type turned
+and mirrored, strained by up to 1 %, rattled by 0.05 Å, in its primitive cell, in supercells, from other
+origins, and in all of these ways at once. Elements and bond lengths do not tell the types apart; how often
+each element occurs does in part, so the best that the composition alone could do stands beside.
 """
 
 from __future__ import annotations
