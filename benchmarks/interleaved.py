@@ -30,8 +30,8 @@ def race(
     clock = process_time if threads == 1 else perf_counter
     calls, best, spent = {}, dict.fromkeys(contenders, float("inf")), dict.fromkeys(contenders, 0.0)
     for name, function in contenders.items():
-        cold = _taken(function, 1, perf_counter)
-        calls[name] = 1 if cold > 10 * turn else ceil(turn / _taken(function, 1, perf_counter))
+        function()  # whoever compiles or imports does it here
+        calls[name] = ceil(turn / _taken(function, 1, perf_counter))
     for done in range(rounds):
         for name, function in contenders.items():
             if done < 3 or spent[name] < PATIENCE:

@@ -63,6 +63,22 @@ def test_expanded_vectors(op):
     torch.testing.assert_close(on_cpu(op, r, 4), op.reference(r, 4), rtol=0, atol=1e-11)
 
 
+def test_directions_are_rounded_once_whatever_the_length_and_the_number_of_points():
+    r = vectors(100, dtype=torch.float32)
+    r *= torch.logspace(-18, 18, 100)[:, None]
+    Y = on_cpu(spherical_harmonics, r, 1)
+    expected = spherical_harmonics.reference(r.double(), 1)
+    assert (Y - expected).abs().max() < 4 * torch.finfo(torch.float32).eps
+    for points in (1, 2, 3, 5, 17):
+        assert torch.equal(on_cpu(spherical_harmonics, r[:points], 1), Y[:points])
+
+
+def test_lengths_whose_square_overflows_have_no_direction():
+    r = torch.tensor([[1e20, 2e20, 0.0], [torch.inf, 1.0, 1.0]])
+    Y = on_cpu(spherical_harmonics, r, 1)
+    torch.testing.assert_close(Y, spherical_harmonics.reference(r, 1), equal_nan=True)
+
+
 @BOTH
 def test_batch_shapes(op):
     assert on_cpu(op, torch.ones(3), 2).shape == (9,)

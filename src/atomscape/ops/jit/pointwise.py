@@ -27,13 +27,12 @@ from atomscape.ops.jit.derivatives import define, derive_composed, given_or_noth
 from atomscape.ops.jit.dual import Dual
 from atomscape.ops.jit.lanes import Program
 from atomscape.ops.jit.rows import blocks
-from atomscape.ops.jit.team import threads_for
+from atomscape.ops.jit.team import run, threads_for
 from atomscape.shapes import Tensor
 
 Kind = Literal["value", "gradient", "second"]
 
 
-@runtime_checkable
 @runtime_checkable
 class Formulae(Protocol):
     """What an operation computes for each point."""
@@ -72,7 +71,7 @@ ARRAYS: dict[Kind, Arrays] = {
 _LIKE_R = ("r", "v", "dr")
 
 _STREAM = 12 << 20
-"""Bytes of results that would not stay in the caches."""
+"""Bytes of results that would not stay in the caches, where those who read them next look first."""
 
 
 def write(
@@ -132,47 +131,49 @@ class Pointwise:
         define(
             name,
             f"(Tensor r{rest}) -> Tensor",
-            lambda r, *rest: self._run("value", (True,), {"r": r}, rest)[0],
+            lambda r, *rest: self._run("value", (True,), (r,), rest)[0],
             lambda r, *rest: self._empty(r, rest),
             self._derive,
         )
         define(
             f"{name}_gradient",
             f"(Tensor g, Tensor r{rest}) -> Tensor",
-            lambda g, r, *rest: self._run("gradient", (True,), {"g": g, "r": r}, rest)[0],
+            lambda g, r, *rest: self._run("gradient", (True,), (g, r), rest)[0],
             lambda g, r, *rest: r.new_empty(r.shape),
             self._derive_again,
         )
         define(
             f"{name}_second",
             f"(Tensor g, Tensor r, Tensor v{rest}, bool[] need) -> (Tensor, Tensor)",
-            lambda g, r, v, *rest: self._run("second", rest[-1], {"g": g, "r": r, "v": v}, rest[:-1]),
+            lambda g, r, v, *rest: self._run("second", rest[-1], (g, r, v), rest[:-1]),
             lambda g, r, v, *rest: like((g, r), rest[-1]),
             derive_composed(self._composed, floating=3),
         )
 
     def _empty(self, r: Tensor, rest: tuple) -> Tensor:
         shape = r.shape[:-1] if self.vector else r.shape
-        return r.new_empty([*shape, *([self.formulae(*rest).outputs] if self.many else [])])
+        formulae, _ = _made(self.formulae, self.scale, rest)
+        return r.new_empty((*shape, formulae.outputs) if self.many else shape)
 
-    def _run(self, kind: Kind, need, given: dict[str, Tensor], rest: tuple) -> tuple[Tensor, ...]:
-        given = {n: t.contiguous() for n, t in given.items()}
-        r, formulae = given["r"], self.formulae(*rest)
-        results = {
-            n: (r.new_empty(r.shape) if n in _LIKE_R else self._empty(r, rest)) if wanted else r.new_empty(0)
-            for n, wanted in zip(ARRAYS[kind].writes, need, strict=True)
-        }
+    def _run(self, kind: Kind, need, given: tuple[Tensor, ...], rest: tuple) -> tuple[Tensor, ...]:
+        given, reads, writes = tuple(t.contiguous() for t in given), *ARRAYS[kind]
+        r = given[reads.index("r")]
+        formulae, scale = _made(self.formulae, self.scale, rest)
+        results = tuple(
+            r.new_empty(0) if not wanted else r.new_empty(r.shape) if n in _LIKE_R else self._empty(r, rest)
+            for n, wanted in zip(writes, need, strict=True)
+        )
         points = r.numel() // formulae.inputs
         if points:
             lanes = launch.lanes_for(r.dtype, points)
-            size = sum(t.nbytes for t in results.values())
-            stream = size > _STREAM and all(t.data_ptr() % vector_bytes() == 0 for t in results.values())
-            address = _address(self.name, kind, tuple(need), formulae, launch.NUMBER[r.dtype], lanes, stream)
-            names = (*ARRAYS[kind].reads, *ARRAYS[kind].writes, "points", "scale")
-            numbers = {"points": points, "scale": _bits(self.scale(*rest))}
+            places = [t.data_ptr() for t in results]
+            size = sum(t.nbytes for t in results)
+            stream = size > _STREAM and all(place % vector_bytes() == 0 for place in places)
+            number = launch.NUMBER[r.dtype]
+            address = _address(self.name, self.formulae, rest, kind, tuple(need), number, lanes, stream)
             threads = threads_for(self.work * points * formulae.outputs)
-            launch.call(address, names, {**given, **results, **numbers}, threads)
-        return tuple(results.values())
+            run(address, [*(t.data_ptr() for t in given), *places, points, scale], threads)
+        return results
 
     def _derive(self, ctx, g):
         if g is None:
@@ -200,7 +201,25 @@ class Pointwise:
 
 
 @cache
-def _address(name: str, kind: Kind, *variant) -> int:
+def _made(
+    formulae: Callable[..., Formulae], scale: Callable[..., float], rest: tuple
+) -> tuple[Formulae, int]:
+    """Formulae and the bits of the scale, for the parameters of a call."""
+    return formulae(*rest), _bits(scale(*rest))
+
+
+@cache
+def _address(
+    name: str,
+    formulae: Callable[..., Formulae],
+    rest: tuple,
+    kind: Kind,
+    need: tuple[bool, ...],
+    number: str,
+    lanes: int,
+    stream: bool,
+) -> int:
+    variant = need, formulae(*rest), number, lanes, stream
     return address_of(f"{name}_{kind}", variant, lambda: write(name, kind, *variant))
 
 

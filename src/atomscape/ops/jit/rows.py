@@ -26,6 +26,7 @@ class Block:
 
     p: Program
     widths: Mapping[str, int]
+    stream: bool
     at: dict[str, Value] = field(default_factory=dict)
 
     def read(self, name: str) -> list[Value]:
@@ -34,7 +35,7 @@ class Block:
 
     def write(self, name: str, columns: list[Value]) -> None:
         """Write columns of a result."""
-        write_columns(self.p, columns, self.at[name])
+        write_columns(self.p, columns, self.at[name], self.stream)
 
 
 @contextmanager
@@ -47,16 +48,18 @@ def blocks(
 ) -> Iterator[Block]:
     """Loop over this thread's share of the points, block by block; arrays are given with their widths.
 
-    With ``stream`` results go past the caches, which asks that they begin at a whole vector's address.
+    With ``stream`` results go past the caches, which asks that they begin at a whole vector's address; wide
+    ones, whose rows begin anywhere, are gathered in a buffer first.
     """
     arrays = {**reads, **writes}
     rest = {name: p.buffer(width * p.lanes) for name, (_, width) in arrays.items()}
+    gathered = {name: array for name, array in writes.items() if stream and array[1] > _DENSE}
     count = (points + (p.lanes - 1)) / p.lanes
     with p.range(count * p.thread / p.threads, count * (p.thread + 1) / p.threads) as k:
         first = k * p.lanes
         left = points - first
         few = p.compare("lt", left, p.lanes)
-        block = Block(p, {name: width for name, (_, width) in arrays.items()})
+        block = Block(p, {name: width for name, (_, width) in arrays.items()}, stream)
         with p.when(few):
             for name, (array, width) in reads.items():
                 _copy(p, p.at(array, first * width), rest[name], left * width, width * p.lanes)
@@ -64,15 +67,15 @@ def blocks(
             block.at[name] = p.select(few, rest[name], p.at(array, first * width))
             if name in reads and width > _DENSE:
                 _ask_ahead(p, block.at[name], width)
-            if stream and name in writes:
+            if name in gathered:
                 block.at[name] = rest[name]
         yield block
         with p.when(few):
             for name, (array, width) in writes.items():
                 _copy(p, rest[name], p.at(array, first * width), left * width)
-        if stream:
+        if gathered:
             with p.when(p.compare("ge", left, p.lanes)):
-                for name, (array, width) in writes.items():
+                for name, (array, width) in gathered.items():
                     with p.range(0, width * p.lanes, p.lanes) as n:
                         p.store(p.load(rest[name], n), p.at(array, first * width), n, stream=True)
 
@@ -103,13 +106,14 @@ def read_columns(p: Program, rows: Value, width: int) -> list[Value]:
     return columns
 
 
-def write_columns(p: Program, columns: list[Value], rows: Value) -> None:
-    """Write columns as the rows of one block."""
+def write_columns(p: Program, columns: list[Value], rows: Value, stream: bool = False) -> None:
+    """Write columns as the rows of one block; narrow ones can go past the caches."""
     width, lanes = len(columns), p.lanes
     if width <= _DENSE:
         for k in range(width):
             places = range(k * lanes, (k + 1) * lanes)
-            p.store(_pick(p, columns, [n % width * lanes + n // width for n in places]), rows, k * lanes)
+            vector = _pick(p, columns, [n % width * lanes + n // width for n in places])
+            p.store(vector, rows, k * lanes, stream=stream)
         return
     for start, part in _tiles(p, width):
         vectors = _merged(p, columns[start : start + part], lanes)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -47,20 +47,25 @@ define void @member(ptr %table) nounwind {
 
 def run(address: int, arguments: Sequence[int], threads: int) -> None:
     """Call the kernel at an address once for each of ``threads`` threads, and wait for all."""
-    packed = (ctypes.c_int64 * len(arguments))(*arguments)
+    packed, kernel = (ctypes.c_int64 * len(arguments))(*arguments), _callable(address)
     if threads == 1:
-        _SIGNATURE(address)(packed, 0, 1)
+        kernel(packed, 0, 1)
         return
     openmp = _openmp()
     if openmp is None:
-        calls = [_pool().submit(_SIGNATURE(address), packed, t, threads) for t in range(1, threads)]
-        _SIGNATURE(address)(packed, 0, threads)
+        calls = [_pool().submit(kernel, packed, t, threads) for t in range(1, threads)]
+        kernel(packed, 0, threads)
         for call in calls:
             call.result()
         return
     start, who, size = openmp
     table = (ctypes.c_int64 * 4)(address, who, size, ctypes.addressof(packed))
     start(_member(), ctypes.addressof(table), threads, 0)
+
+
+@cache
+def _callable(address: int) -> Callable[..., None]:
+    return _SIGNATURE(address)
 
 
 @cache
