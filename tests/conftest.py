@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +24,8 @@ shape_checks.install()
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+from atomscape.web.browser import find_browser  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -62,6 +65,27 @@ def real_data(data_root: Path):
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def start_browser() -> Iterator[Callable]:
+    """``start_browser(*flags)`` is a running Chromium; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
+    path = find_browser()
+    if path is None:
+        pytest.skip("no browser: no Chromium on PATH, and ATOMSCAPE_BROWSER is not set")
+    with sync_api.sync_playwright() as playwright:
+        running = {}
+
+        def start(*flags: str):
+            if flags not in running:
+                args = ["--no-sandbox", "--disable-gpu", *flags]
+                running[flags] = playwright.chromium.launch(executable_path=path, args=args)
+            return running[flags]
+
+        yield start
+        for browser in running.values():
+            browser.close()
 
 
 @pytest.fixture(autouse=True)

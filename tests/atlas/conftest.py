@@ -14,30 +14,8 @@ from ase.build import bulk, molecule
 
 from atomscape.atlas.page import MapData, write_page
 from atomscape.atoms.structures import Structures
-from atomscape.web.browser import find_browser
 
 SIZE = {"width": 1280, "height": 860}
-
-
-@pytest.fixture(scope="session")
-def start_browser() -> Iterator[Callable]:
-    """``start_browser(*flags)`` is a running Chromium; skips where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
-    path = find_browser()
-    if path is None:
-        pytest.skip("no browser: no Chromium on PATH, and ATOMSCAPE_BROWSER is not set")
-    with sync_api.sync_playwright() as playwright:
-        running = {}
-
-        def start(*flags: str):
-            if flags not in running:
-                args = ["--no-sandbox", "--disable-gpu", *flags]
-                running[flags] = playwright.chromium.launch(executable_path=path, args=args)
-            return running[flags]
-
-        yield start
-        for browser in running.values():
-            browser.close()
 
 
 class OpenPage:

@@ -39,7 +39,7 @@ def view(
 ) -> None:
     """Look at a structure: a page in 3D that works offline, or a picture.
 
-    With a model, the features of one degree are drawn at every atom, as surfaces that turn with the structure.
+    With a model, the features of one degree are drawn at every atom: surfaces that turn with the structure.
     """
     from atomscape.cli.output import console
     from atomscape.data.load import load

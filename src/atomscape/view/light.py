@@ -70,7 +70,7 @@ def lit(
     return np.clip(mix(colours * (bright * rim)[..., None], np.full(3, 255.0), shine), 0, 255)
 
 
-def hex_of(rgb: Float[np.ndarray, " 3"]) -> str:
+def hex_of(rgb: Shaped[np.ndarray, " 3"]) -> str:
     """``#rrggbb``."""
     r, g, b = np.rint(np.clip(rgb, 0, 255)).astype(int).tolist()
     return f"#{r:02x}{g:02x}{b:02x}"
