@@ -1,7 +1,7 @@
 """Vectors as formulae for lanes: scalar product, inverse root, length.
 
-Root and division are slow, and hardly overlap. Processors with AVX-512 estimate 1/√s in float32 to 14 bits, y;
-one step of Newton's method, with e = 1 − s y² from a fused multiply–add,
+Root and division are slow, and hardly overlap. Processors with AVX-512 estimate y ≈ 1/√s in float32 to 14
+bits. One step of Newton's method, with e = 1 − s y² from a fused multiply–add,
 
     1/√s ≈ y + ½ e y,   error 3/8 e² < 2⁻²⁷
 
