@@ -55,8 +55,8 @@ figure = radial_plot([f for f in functions if f.layer == 2])
 figure = slice_plot([f for f in functions if f.layer == 2])
 
 # %%
-# The same in space, for one path: surfaces at a quarter of the largest value. This is a picture; the next ones
-# can be turned.
+# The same in space, for one path: surfaces at a quarter of the largest value. This is a picture; the next
+# one can be turned.
 path = next(f for f in functions if f.layer == 2 and f.name == "0 ⊗ 2 → 2")
 Still(filter_scene(path), height=300)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atomscape.shapes import Float
-from atomscape.view.filters import RadialFunction, filter_slice
+from atomscape.view.filters import NEAREST, RadialFunction, filter_slice
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +38,8 @@ def radial_plot(
     columns: int = 4,
 ) -> Figure:
     """Draw radial functions, a panel per path, a block of rows per layer.
+
+    Distances at which no atoms are (``filters.NEAREST``) are grey, and do not count for the scale.
 
     Parameters
     ----------
@@ -72,6 +74,12 @@ def radial_plot(
 
 def _panel(ax, function: RadialFunction, known: np.ndarray | None) -> None:
     shape, share = function.main()
+    met = function.r >= min(NEAREST, 0.5 * function.r[-1])
+    top = 1.15 * max(float(np.abs(function.values[met]).max()), 1e-12)
+    if known is not None:
+        top = max(top, 1.15 * float(np.nanmax(np.abs(known[met]))))
+    ax.set_ylim(-top, top)
+    ax.axvspan(0, NEAREST, color="#f0f2f5", lw=0, zorder=-1)
     ax.axhline(0, color="#d5dae2", lw=0.8, zorder=0)
     ax.plot(function.r, function.values, color=CHANNEL, lw=0.5, alpha=0.4)
     ax.plot(function.r, shape, color=MAIN, lw=1.8)
@@ -90,6 +98,8 @@ def _panel(ax, function: RadialFunction, known: np.ndarray | None) -> None:
 def slice_plot(functions: Sequence[RadialFunction], m: int = 0, columns: int = 4) -> Figure:
     """Draw filters R(r) Y_lm in the plane x z, the polar axis z upwards; orders above l are left out.
 
+    Shown is what lies between ``filters.NEAREST`` and the cutoff, each filter on a scale of its own.
+
     Raises
     ------
     ValueError
@@ -106,11 +116,16 @@ def slice_plot(functions: Sequence[RadialFunction], m: int = 0, columns: int = 4
     for k, function in enumerate(drawn):
         ax = figure.add_subplot(rows, columns, k + 1)
         x, values = filter_slice(function, m)
-        top = max(float(np.abs(values).max()), 1e-300)
+        r = np.hypot(*np.meshgrid(x, x))
+        shown = np.where((r >= NEAREST) & (r <= x[-1]), values, np.nan)
+        top = max(float(np.nanmax(np.abs(shown))), 1e-300)
         reach = (x[0], x[-1], x[0], x[-1])
-        ax.imshow(
-            values, cmap="RdBu_r", vmin=-top, vmax=top, extent=reach, origin="lower", interpolation="bilinear"
-        )
+        look = {"cmap": "RdBu_r", "extent": reach, "origin": "lower", "interpolation": "nearest"}
+        ax.imshow(shown, vmin=-top, vmax=top, **look)
+        for edge in (NEAREST, x[-1]):
+            turn = np.linspace(0, 2 * np.pi, 181)
+            ax.plot(edge * np.cos(turn), edge * np.sin(turn), color="#c8ced7", lw=0.8)
+        ax.set_aspect("equal")
         ax.set_title(f"{function.name}", fontsize=10, fontweight="bold", pad=4)
         ax.set_axis_off()
     return figure
