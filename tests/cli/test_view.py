@@ -27,7 +27,7 @@ def model(here):
         made = Model(
             Architecture.model_validate(
                 {
-                    "encoder": {"kind": "tfn", "options": {"l_max": 1, "channels": 4, "layers": 1}},
+                    "encoder": {"kind": "tfn", "l_max": 1, "channels": 4, "layers": 1},
                     "heads": [],
                     "datasets": [],
                 }

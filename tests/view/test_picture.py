@@ -161,7 +161,7 @@ def test_what_cannot_be_written_is_told(molecule, tmp_path):
     with pytest.raises(ValueError, match="between 0 and 1"):
         Proposal(np.array([8]), np.zeros((1, 3)), 1.2)
     with pytest.raises(ValueError, match="one of each"):
-        Proposal(np.array([8]), np.zeros((2, 3)), 0.5)
+        Proposal(np.zeros(0, dtype=np.int64), np.zeros((0, 3)), 0.5)
 
 
 def test_rings_mark_what_is_new(molecule):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from atomscape.encoders.tfn import TensorFieldNetwork
 from atomscape.nn.radial import RadialNetwork
@@ -45,11 +46,13 @@ class RadialFunction:
     def main(self) -> tuple[Float[np.ndarray, " points"], float]:
         """The function that the channels share most, and the share of their squares that it holds.
 
-        It is the first principal component over channels, of unit weight, with a positive largest value.
+        It is the first principal component over channels at distances from ``NEAREST`` on, divided by the
+        root of their number; its largest value there is positive.
         """
-        left, size, _ = np.linalg.svd(self.values, full_matrices=False)
-        shape = left[:, 0] * size[0] / self.values.shape[1] ** 0.5
-        shape = shape * np.sign(shape[np.abs(shape).argmax()])
+        met = self.r >= min(NEAREST, 0.5 * self.r[-1])
+        _, size, axes = np.linalg.svd(self.values[met], full_matrices=False)
+        shape = self.values @ axes[0] / self.values.shape[1] ** 0.5
+        shape = shape * np.sign(shape[met][np.abs(shape[met]).argmax()])
         return shape, float(size[0] ** 2 / max((size**2).sum(), 1e-300))
 
     def at(self, r: Float[np.ndarray, " n"], channel: int | None = None) -> Float[np.ndarray, " n"]:
@@ -58,7 +61,7 @@ class RadialFunction:
         return np.interp(r, self.r, values, right=0.0)
 
 
-def radial_functions(encoder: TensorFieldNetwork, points: int = 256) -> tuple[RadialFunction, ...]:
+def radial_functions(encoder: nn.Module, points: int = 256) -> tuple[RadialFunction, ...]:
     """Every radial function of a network, layer after layer, in the order of its paths.
 
     Raises
@@ -154,7 +157,7 @@ def filter_scene(function: RadialFunction, channel: int | None = None, level: fl
     layers = []
     l = function.path.l2
     for m in range(-l, l + 1):
-        grid = sampled(lambda x, m=m: faded(x, m), -reach, reach, reach[0] / 24)
+        grid = sampled(lambda x, m=m: faded(x, m), -reach, reach, reach[0] / 32)
         layers.append(filter_layer(grid, level, f"m = {m}".replace("-", "−"), shown=m == 0))
     note = f"layer {function.layer}; surfaces at {level:.0%} of the largest value; orange +, blue −"
     return Scene(tuple(layers), f"R(r) Y, path {function.name}", note, Z_UP)
