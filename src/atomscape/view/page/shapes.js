@@ -146,26 +146,28 @@ function sorter(vertices, triangles) {
     for (let k = 0; k < 3; k++)
       for (let c = 0; c < 3; c++) middles[3 * t + c] += vertices[3 * triangles[3 * t + k] + c] / 3;
   const depth = new Float32Array(n),
+    step = new Uint16Array(n),
     order = new Uint32Array(3 * n);
   return ([x, y, z]) => {
     if (!n) return null;
     let low = Infinity,
       high = -Infinity;
     for (let t = 0; t < n; t++) {
-      const d = x * middles[3 * t] + y * middles[3 * t + 1] + z * middles[3 * t + 2];
-      depth[t] = d;
-      if (d < low) low = d;
-      if (d > high) high = d;
+      depth[t] = x * middles[3 * t] + y * middles[3 * t + 1] + z * middles[3 * t + 2];
+      // Read back: what was kept has fewer digits.
+      if (depth[t] < low) low = depth[t];
+      if (depth[t] > high) high = depth[t];
     }
     const scale = (STEPS - 1) / Math.max(high - low, 1e-9),
       start = new Uint32Array(STEPS + 1);
-    for (let t = 0; t < n; t++) start[((depth[t] - low) * scale + 1) | 0]++;
+    for (let t = 0; t < n; t++) {
+      step[t] = (depth[t] - low) * scale;
+      start[step[t] + 1]++;
+    }
     for (let s = 1; s <= STEPS; s++) start[s] += start[s - 1];
     for (let t = 0; t < n; t++) {
-      const to = 3 * start[((depth[t] - low) * scale) | 0]++;
-      order[to] = triangles[3 * t];
-      order[to + 1] = triangles[3 * t + 1];
-      order[to + 2] = triangles[3 * t + 2];
+      const to = 3 * start[step[t]]++;
+      for (let k = 0; k < 3; k++) order[to + k] = triangles[3 * t + k];
     }
     return order;
   };
