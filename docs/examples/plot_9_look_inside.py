@@ -83,7 +83,7 @@ oxygen = int((molecule.numbers == 8).nonzero()[0])
 kept = [a for a in range(molecule.n_atoms) if a != oxygen]
 broken = type(molecule).of(molecule.positions[kept], molecule.numbers[kept])
 right = molecule.positions[oxygen].numpy()
-wrong = right + np.array([0.0, 0.0, 1.5])
+wrong = right + np.array([0.0, 0.0, 1.2])
 
 
 def density(points):
