@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from atomscape.encoders.tfn import Layer as Convolution
 from atomscape.encoders.tfn import TensorFieldNetwork
 from atomscape.nn.radial import RadialNetwork
 from atomscape.o3.harmonics import spherical_harmonics
@@ -74,16 +75,14 @@ def radial_functions(encoder: nn.Module, points: int = 256) -> tuple[RadialFunct
     if not isinstance(encoder, TensorFieldNetwork):
         raise TypeError(f"{type(encoder).__name__} has no filters R(r) Y_lm; the encoder 'tfn' has")
     found = []
-    for number, layer in enumerate(encoder.layers, start=1):
+    layers = [layer for layer in encoder.layers if isinstance(layer, Convolution)]
+    for number, layer in enumerate(layers, start=1):
         if not isinstance(layer.radial, RadialNetwork):
             raise ValueError("radial functions of a network before it is tabulated are drawn; give that one")
-        paths = layer.coupling.paths
         r, values = evaluated(layer.radial, encoder.cutoff, points)
-        names = [path_name(p, encoder.config.parity) for p in paths]
-        found += [
-            RadialFunction(number, p, name, r, values[:, k])
-            for k, (p, name) in enumerate(zip(paths, names, strict=True))
-        ]
+        for k, path in enumerate(layer.coupling.paths):
+            name = path_name(path, encoder.config.parity)
+            found.append(RadialFunction(number, path, name, r, values[:, k]))
     return tuple(found)
 
 
