@@ -132,7 +132,7 @@ def cell_edges(structure: Structures) -> tuple[Sticks, tuple[Label, ...]]:
     size = float(np.linalg.norm(cell[axes].sum(0)))
     made = np.concatenate(starts), np.concatenate(ends)
     n = len(made[0])
-    return Sticks(*made, np.full(n, np.clip(0.0025 * size, 0.015, 0.05)), np.tile(CELL, (n, 1))), tuple(
+    return Sticks(*made, np.full(n, np.clip(0.0018 * size, 0.012, 0.04)), np.tile(CELL, (n, 1))), tuple(
         labels
     )
 

@@ -27,7 +27,7 @@ function freeFrame() {
   const w = $("stage").clientWidth,
     h = $("stage").clientHeight,
     card = $("panel");
-  const taken = card.hidden || w < 760 || !card.querySelector(".entry") ? 0 : card.offsetLeft + card.offsetWidth;
+  const taken = card.hidden || w < 560 || !card.querySelector(".entry") ? 0 : card.offsetLeft + card.offsetWidth;
   return { x: taken, y: 0, width: Math.max(1, w - taken), height: Math.max(1, h), w: Math.max(1, w), h: Math.max(1, h) };
 }
 

@@ -272,9 +272,9 @@ void main() {
     }
     shade = sum / weight;
   }
-  // 0: a ring, as flat as paper; 1/2: a thin line, shaded alone; 1: everything else.
+  // 0: a ring, as flat as paper; 1/2: a thin line, which nothing shades; 1: everything else.
   float open = texture(normals, uv).a;
-  vec3 rgb = c.rgb * mix(1.0, mix(0.3, 1.0, shade), step01(open));
+  vec3 rgb = c.rgb * (open > 0.75 ? mix(0.3, 1.0, shade) : 1.0);
   rgb = mix(rgb, outline, open > 0.75 ? 0.4 * min(edge, 1.0) : 0.0);
   float far = clamp(0.5 + (z - kind.y) / (2.0 * reach), 0.0, 1.0);
   colourOut = vec4(mix(rgb, air.rgb, air.a * pow(far, 1.3) * step01(open)), 1.0);
