@@ -34,17 +34,17 @@ def draw(ax, name, colour):
     filled[tuple(points.T)] = True
     ax.voxels(filled, facecolors=colour, edgecolors="white", linewidth=0.8)
     centre = np.array(filled.shape) / 2
-    ax.set(**{f"{k}lim": (c - 1.6, c + 1.6) for k, c in zip("xyz", centre, strict=True)})
-    ax.set_box_aspect((1, 1, 1), zoom=1.25)
+    ax.set(**{f"{k}lim": (c - 2, c + 2) for k, c in zip("xyz", centre, strict=True)})
+    ax.set_box_aspect((1, 1, 1), zoom=1.5)
     ax.view_init(elev=22, azim=-58)
     ax.set_axis_off()
-    ax.set_title(name, y=0.98)
+    ax.set_title(name, y=1.0)
 
 
-fig = plt.figure(figsize=(9.5, 5))
+fig = plt.figure(figsize=(9.5, 5.6))
 for k, name in enumerate(NAMES):
     draw(fig.add_subplot(2, 4, k + 1, projection="3d"), name, COLOURS[k])
-fig.subplots_adjust(0, 0, 1, 0.94, 0, 0.08)
+fig.subplots_adjust(0, 0, 1, 0.93, 0, 0.12)
 
 # %%
 # Train three networks, a few seconds each. Two know handedness: one has features of both parities, one knows
@@ -58,7 +58,7 @@ print(outcome.figure)
 # %%
 # Which shapes are taken for which, of 50 moved copies of each, half of them mirrored. With natural parity the
 # chiral pair is one shape: both get the probability ½, and rounding decides.
-fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 4.3), sharey=True, layout="constrained")
 for ax, (mode, title) in zip(
     axes, {"both": "both parities", "so3": "SO(3)", "natural": "natural parity"}.items(), strict=True
 ):
@@ -78,8 +78,8 @@ fig.supxlabel("called", fontsize=10)
 # %%
 # What the network with both parities knows after each layer. Invariants of each degree, averaged over the
 # four atoms, do not change when a shape is moved. One block is special: pseudoscalars, of degree 0 and odd
-# parity. They appear in the third layer and change sign in a mirror. Their mean over the atoms vanishes for
-# every shape that is its own mirror image.
+# parity. They appear in the third layer, change sign in a mirror, and so vanish on atoms that lie on a mirror
+# plane: in every shape but the chiral two, all of them do.
 store = load("tetris")
 model = load_model(out / "both")
 shapes = store[store.split("train").tolist()]
@@ -93,7 +93,7 @@ for ax, layer in zip(axes, embedding.layers[1:], strict=True):
     for key in LETTERS:
         size = layer.blocks[key].square().mean((1, 2))
         columns.append(segment_mean(size, shapes.structure, len(shapes)).clamp(min=1e-34).log10())
-    image = ax.imshow(torch.stack(columns, 1), cmap="magma", vmin=-6, vmax=2, aspect="auto")
+    image = ax.imshow(torch.stack(columns, 1), cmap="magma", vmin=-4, vmax=4, aspect="auto")
     ax.set_xticks(range(4), LETTERS.values(), rotation=35, ha="right")
     ax.set_yticks(range(8), NAMES)
     ax.set_title(layer.layer)
@@ -102,24 +102,25 @@ for ax, layer in zip(axes, embedding.layers[1:], strict=True):
 fig.colorbar(image, ax=axes, label="mean square, log₁₀", extend="min", pad=0.015)
 
 # %%
-# All 400 moved shapes on a map: the first two principal components of their invariants and pseudoscalars.
-# They fall on eight points. Mirrors exchange the two chiral ones and leave the others where they are.
+# All 400 moved shapes on a map: across, the first principal component of their invariants; up, that of their
+# pseudoscalars. They fall on eight points. A mirror is up for down: the chiral two change places.
 moved = store[store.split("test").tolist()]
 with torch.no_grad():
     e = model.encoder(neighbour_graph(moved, model.cutoff))
-pooled = segment_mean(torch.cat([e.invariants(), e.blocks[0, -1][:, 0]], 1), moved.structure, len(moved))
-pooled = torch.sign(pooled) * pooled.abs().log1p()
-x = (pooled - pooled.mean(0)).numpy()
-places = x @ np.linalg.svd(x, full_matrices=False)[2][:2].T
+invariants = segment_mean(e.invariants(), moved.structure, len(moved)).asinh()
+handed = segment_mean(e.degree(0, -1)[:, 0], moved.structure, len(moved))
+x, y = (invariants - invariants.mean(0)).numpy(), handed.numpy()
+places = np.stack([v @ np.linalg.svd(v, full_matrices=False)[2][0] for v in (x, y)], 1)
 
 label = moved.labels["shape_class"].long().numpy()
-fig, ax = plt.subplots(figsize=(6.5, 4.4), layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+ax.axhline(0, color="0.85", lw=1, zorder=0)
 for k, name in enumerate(NAMES):
     mine = places[label == k]
-    ax.scatter(*mine.T, s=140, color=COLOURS[k], alpha=0.15, linewidth=0)
-    ax.annotate(name, mine[0], xytext=(9, 4), textcoords="offset points")
-ax.set(xlabel="PCA 1", ylabel="PCA 2")
+    ax.scatter(*mine.T, s=150, color=COLOURS[k], linewidth=0, zorder=2)
+    ax.annotate(name, mine[0], xytext=(0, 12), textcoords="offset points", ha="center")
+ax.set(xlabel="invariants, PCA 1", ylabel="pseudoscalars, PCA 1")
 ax.spines[["top", "right"]].set_visible(False)
-ax.margins(0.15)
+ax.margins(0.12, 0.25)
 spread = max(float(np.abs(x[label == k] - x[label == k][0]).max()) for k in range(len(NAMES)))
 print(f"largest difference between moved copies of one shape: {spread:.0e}")

@@ -26,45 +26,51 @@ from atomscape.data.sources.crystal_prototypes import CHANGES, NAMES, convention
 from atomscape.learn.checkpoint import load_model
 from atomscape.learn.experiment import run_experiment
 
-COLOUR, SIZE = {12: "#2e4057", 8: "#d1495b", 13: "#edae49"}, {12: 75, 8: 45, 13: 60}
+LOOK = {12: ("#2e4057", 1.0), 8: ("#d1495b", 0.75), 13: ("#edae49", 0.9)}
+RIGHT, UP, TOWARDS = np.array([[0.91, 0.42, 0], [-0.11, 0.23, 0.97], [0.41, -0.88, 0.26]])
 
 
-def draw(ax, name):
-    """A cell with its edges and atoms."""
+def shown(name):
+    """Positions and kinds of the atoms in and on a cell, and the cell."""
     s = conventional(name)
     cell = s.cell[0].numpy()
     fractional = s.positions.numpy() @ np.linalg.inv(cell)
     images = [fractional + shift for shift in product((-1, 0, 1), repeat=3)]
     kept = [((f > -1e-3) & (f < 1 + 1e-3)).all(1) for f in images]
     places = np.concatenate([f[k] for f, k in zip(images, kept, strict=True)]) @ cell
-    kinds = np.concatenate([s.numbers.numpy()[k] for k in kept])
+    return places, np.concatenate([s.numbers.numpy()[k] for k in kept]), cell
+
+
+def draw(ax, name):
+    """Edges of the cell, shortest distances as bonds, atoms as balls, the front ones last."""
+    places, kinds, cell = shown(name)
+    half = np.abs(cell.sum(0)).max() / 2
     for corner in product((0, 1), repeat=3):
-        for axis in range(3):
-            if not corner[axis]:
-                ends = np.array([corner, np.array(corner) + np.eye(3)[axis]]) @ cell
-                ax.plot(*ends.T, color="0.7", lw=0.8)
-    scale = (6 / np.abs(cell).max()) ** 1.3
-    order = np.argsort(places @ [0.5, -0.8, 0.3])
-    ax.scatter(
-        *places[order].T,
-        s=[SIZE[z] * scale for z in kinds[order]],
-        c=[COLOUR[z] for z in kinds[order]],
-        depthshade=False,
-        edgecolor="white",
-        linewidth=0.5,
-    )
-    middle, half = np.ones(3) @ cell / 2, np.abs(cell).max() / 2 * 1.05
+        for axis in np.flatnonzero(np.array(corner) == 0):
+            ends = np.array([corner, np.array(corner) + np.eye(3)[axis]]) @ cell
+            ax.plot(*ends.T, color="0.75", lw=0.7, zorder=0)
+    size = 26 / half
+    for k, a in enumerate(order := np.argsort(places @ TOWARDS)):
+        colour, scale = LOOK[kinds[a]]
+        near = order[k + 1 :][np.abs(np.linalg.norm(places[order[k + 1 :]] - places[a], axis=1) - 2.5) < 0.05]
+        for b in near:
+            ax.plot(*places[[a, b]].T, color="0.55", lw=1.2, zorder=k)
+        ball = {"marker": "o", "linestyle": "", "clip_on": False, "zorder": k + 0.5}
+        ax.plot(*places[[a]].T, ms=size * scale, mfc=colour, mec="white", mew=0.5, **ball)
+        light = places[[a]] + 0.012 * half * scale * (UP - RIGHT) * 2
+        ax.plot(*light.T, ms=0.35 * size * scale, mfc="white", mec="none", alpha=0.4, **ball)
+    middle = np.ones(3) @ cell / 2
     ax.set(**{f"{k}lim": (m - half, m + half) for k, m in zip("xyz", middle, strict=True)})
-    ax.set_box_aspect((1, 1, 1), zoom=1.3)
+    ax.set_box_aspect((1, 1, 1), zoom=1.0)
     ax.view_init(elev=15, azim=-65)
     ax.set_axis_off()
-    ax.set_title(name, fontsize=10, y=0.97)
+    ax.set_title(name, fontsize=10, y=1.02)
 
 
-fig = plt.figure(figsize=(10, 8))
+fig = plt.figure(figsize=(10, 9.6))
 for k, name in enumerate(NAMES):
     draw(fig.add_subplot(4, 5, k + 1, projection="3d", computed_zorder=False), name)
-fig.subplots_adjust(0, 0, 1, 0.96, 0, 0.08)
+fig.subplots_adjust(0.02, 0.01, 0.98, 0.95, 0.06, 0.2)
 
 # %%
 # Train on the twenty cells, and ask about 1,120 others.

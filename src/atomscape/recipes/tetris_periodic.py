@@ -2,7 +2,7 @@
 
 The idea is that of se3cnn (M. Geiger et al. 2018, examples/point/structure.py), for more types and more ways
 to write a crystal down. A network sees one conventional cell of each type. It is then shown each type turned
-and mirrored, strained by up to 1 %, rattled by 0.05 Å, in its primitive cell, in supercells, from other
+and mirrored, strained by up to 1 %, rattled by 0.03 Å, in its primitive cell, in supercells, from other
 origins, and in all of these ways at once. Elements and bond lengths do not tell the types apart; how often
 each element occurs does in part, so the best that the composition alone could do stands beside.
 """
@@ -31,7 +31,7 @@ name: tetris-periodic
 data: [{{name: crystal_prototypes, source: crystal_prototypes, split: {{kind: store}}}}]
 encoder: {{kind: tfn, cutoff: 6.0}}
 objectives: [{{property: prototype, head: {{kind: classes, count: {len(NAMES)}}}}}]
-training: {{batch: {{structures: 20}}, ema: 0.9, warm_up: 0.1, evaluate_every: 100, checkpoint_every: 50}}
+training: {{batch: {{structures: 20}}, ema: 0.9, warm_up: 0.1, clip: 1.0, weight_decay: 0.01, evaluate_every: 10, checkpoint_every: 50}}
 """
 
 
@@ -41,8 +41,8 @@ class Config(Options):
     l_max: int = Field(4, ge=0)
     layers: int = Field(1, ge=1)
     channels: int = Field(16, ge=1)
-    epochs: int = Field(500, ge=1)
-    learning_rate: float = Field(0.01, gt=0)
+    epochs: int = Field(150, ge=1)
+    learning_rate: float = Field(0.005, gt=0)
 
 
 def run(config: Config, out: Path, console: Console) -> Outcome:

@@ -78,7 +78,7 @@ TYPES: dict[str, Type] = {
 NAMES = tuple(TYPES)
 KINDS = ("Mg", "O", "Al")
 SHORTEST, SEED = 2.5, 20240229
-STRAIN, RATTLE = 0.01, 0.05
+STRAIN, RATTLE = 0.01, 0.03
 """Each component of the strain is drawn from −1 % … 1 %; each coordinate moves by a normal deviate (Å)."""
 
 PRIMITIVE = {
