@@ -13,7 +13,8 @@ start with unit mean square, because products of small ones are lost beside the 
 
 What enters is the element, and with ``inputs`` labels of any degree: charges, an applied field, a strain.
 With ``nonlinear: false`` there are no gates and no constants: h_i ← h_i + u is then linear in what enters,
-and one layer is exactly a sum of filters R_path(r) Y_l(r̂), whose R can be read off.
+and one layer is exactly a sum of filters R_path(r) Y_l(r̂), whose R can be read off. Powers of r are learned
+best with ``radial: logarithmic`` and ``radial_hidden: 0``; the data should end well below the cutoff.
 """
 
 from __future__ import annotations
@@ -50,13 +51,14 @@ class Config(BaseModel):
     channels: int = Field(64, ge=1, description="channels of every degree")
     layers: int = Field(3, ge=1)
     cutoff: float = Field(5.0, gt=0, description="Å")
-    n_radial: int = Field(8, ge=1, description="Bessel functions")
+    n_radial: int = Field(8, ge=1, description="radial functions")
     radial_hidden: int = Field(32, ge=0, description="width of the radial network; 0: linear in the basis")
     parity: Literal["natural", "both", "so3"] = "natural"
     average_neighbours: float | None = Field(None, gt=0, description="divides every sum over neighbours")
     inputs: tuple[Input, ...] = Field((), description="labels that enter beside the elements")
     species: bool = Field(True, description="whether the elements enter")
     nonlinear: bool = Field(True, description="false: no gates, one layer is a sum of filters")
+    radial: Literal["bessel", "logarithmic"] = Field("bessel", description="kind of the radial functions")
 
     @model_validator(mode="after")
     def _something_enters(self) -> Config:
@@ -70,7 +72,7 @@ class Config(BaseModel):
     @model_serializer(mode="wrap")
     def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Leave out what came later and is not used, so that models without it keep their hash."""
-        later = {"inputs": (), "species": True, "nonlinear": True}
+        later = {"inputs": (), "species": True, "nonlinear": True, "radial": "bessel"}
         unused = {k for k, v in later.items() if getattr(self, k) == v}
         return {k: v for k, v in write(self).items() if k not in unused}
 
@@ -90,6 +92,7 @@ class Layer(nn.Module):
         self.radial = RadialNetwork(
             *(config.n_radial, config.radial_hidden, len(self.coupling.paths), c),
             unit_within=config.cutoff if handed else None,
+            basis=config.radial,
         )
         self.after = SelfInteraction(self.layout, c, c, bias=config.nonlinear)
         self.skip = SelfInteraction(incoming, c, c)
@@ -129,7 +132,7 @@ class TensorFieldNetwork(nn.Module):
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along."""
         h = self._entering(graph.structures)
-        e = edges(graph, self.cutoff, self.config.l_max, self.config.n_radial, h.dtype)
+        e = edges(graph, self.cutoff, self.config.l_max, self.config.n_radial, h.dtype, self.config.radial)
         first = {self.layout.keys[0]: h} if self.inputs is None else self.incoming.embedding(h, "").blocks
         seen = [Embedding(first, "species" if self.inputs is None else "inputs")]
         for n, layer in enumerate(self.layers, start=1):

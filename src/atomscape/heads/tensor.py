@@ -8,8 +8,8 @@ parity, by linear maps whose channels are weighed by gates, and turned into Cart
 
     per atom: y;   extensive: Σ_atoms y;   intensive: mean over atoms of y, and for 0e a shift
 
-With ``nonlinear: false`` there is no network: y[l p] = s · V h[l p] for all degrees. Scale, references and
-shift are fitted before training; what turns has no shift, for no direction is preferred.
+With ``nonlinear: false`` there is no network and no constant: y[l p] = s · V h[l p] for all degrees. Scale,
+references and shift are fitted before training; what turns has no shift, for no direction is preferred.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Config(BaseModel):
 class TensorHead(nn.Module):
     """Reads blocks of the embedding by degree and parity; ``references``, ``scale``, ``shift`` are fitted.
 
-    ``references`` and ``shift`` have one column for each ``0e`` of the property, in order.
+    ``references`` and ``shift`` have one column for each ``0e`` of the property, in order; none if linear.
     """
 
     references: Float[Tensor, "elements scalars"]
@@ -54,7 +54,7 @@ class TensorHead(nn.Module):
         self.config, self.provides, self.property = config, properties, properties[0]
         change_of_basis(self.property)
         refuse_missing(self.property, irreps)
-        self.isotropic = isotropic(self.property)
+        self.isotropic = isotropic(self.property) if config.nonlinear else ()
         self.blocks = [(n, ir) for n, ir in self.property.irreps if n]
         hidden, read = config.hidden, []
         for n, ir in self.blocks:

@@ -76,7 +76,8 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             torch.ones(len(structures), dtype=torch.bool) if d is None else prepared.dataset["train"] == d
         )
         head_key = f"{'shared' if d is None else o.dataset}:{p.name}"
-        own = own_loss(model.heads[head_key]) if p.derivative_of is None else None
+        has_head = p.derivative_of is None or o.head is not None
+        own = own_loss(model.heads[head_key]) if has_head else None
         if own is not None:
             count = known_values(prepared, "train", p.name, d)
             terms.append(Term(p, d, o.loss, o.weight, 1.0, f"{o.dataset}:{p.name}", own))
@@ -86,34 +87,51 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             fit = _fit_sums(o, p, prepared, chosen)
         else:
             given_references(o, p, {})  # refuses what only sums can have
-            fit = _fit(p, structures, chosen, o.dataset, bool(o.references))
-        if p.derivative_of is None or o.head is not None:
+            head = model.heads[head_key] if has_head else None
+            fit = _fit(p, structures, chosen, o.dataset, bool(o.references), _takes_constants(head))
+        if has_head:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
-            head: Any = model.heads[head_key]
-            for z, value in fit.references.items():
-                head.references[z] = torch.tensor(value, dtype=torch.float64)
+            _write(fit, model.heads[head_key])
             references: Any = model.own_references[head_key] if o.own_references else None
             for name, e0 in fit.by_dataset.items():
                 for z, value in e0.items():
                     references.table[names.index(name), z] = value
-            shift = torch.tensor(fit.shift, dtype=torch.float64)
-            head.shift.copy_(shift.reshape(head.shift.shape) if shift.numel() else torch.zeros(()))
-            head.scale.fill_(fit.scale)
         terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))
         fitted.append(fit)
     return terms, fitted
 
 
+def _takes_constants(head: Any) -> bool:
+    """Whether a head adds references and a shift: a linear one has none, and derivatives have no head."""
+    return head is not None and head.shift.numel() > 0
+
+
+def _write(fit: Fitted, head: Any) -> None:
+    """Set the buffers of a head."""
+    head.scale.fill_(fit.scale)
+    if not _takes_constants(head):
+        return
+    for z, value in fit.references.items():
+        head.references[z] = torch.tensor(value, dtype=torch.float64)
+    shift = torch.tensor(fit.shift, dtype=torch.float64)
+    head.shift.copy_(shift.reshape(head.shift.shape) if shift.numel() else torch.zeros(()))
+
+
 def _fit(
-    p: Property, s: Structures, chosen: Bool[Tensor, " structures"], name: str, references: bool
+    p: Property,
+    s: Structures,
+    chosen: Bool[Tensor, " structures"],
+    name: str,
+    references: bool,
+    constants: bool,
 ) -> Fitted:
     y = s.labels[p.name]
     known = y.isfinite().flatten(1).all(1) if y.dim() > 1 else y.isfinite()
     known = known & rows_of(p, chosen, s)
     y, count = y[known], int(known.sum())
     if not is_scalar(p):
-        fit = fit_isotropic(p, s, known)
+        fit = fit_isotropic(p, s, known, constants)
         return Fitted(p, name, count, fit.references, fit.shift, fit.scale, fit.scale)
     if p.per == "atom":
         means, rest = _element_means(y, s.numbers[known])

@@ -33,10 +33,12 @@ class Isotropic(NamedTuple):
     scale: float
 
 
-def fit_isotropic(p: Property, s: Structures, known: Bool[Tensor, " rows"]) -> Isotropic:
-    """Fit the label of the rows (atoms or structures) that are known."""
+def fit_isotropic(
+    p: Property, s: Structures, known: Bool[Tensor, " rows"], constants: bool = True
+) -> Isotropic:
+    """Fit the label of rows (atoms or structures) that are known; without ``constants`` only the scale."""
     x = to_components(p, s.labels[p.name][known])
-    places = list(isotropic(p))
+    places = list(isotropic(p)) if constants else []
     scalars, rest = x[:, places], x.clone()
     references, shift = {}, ()
     if p.per == "atom":

@@ -8,7 +8,7 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.ops.harmonics import spherical_harmonics
-from atomscape.ops.radial import lengths, radial_basis
+from atomscape.ops.radial import BASES, lengths
 from atomscape.shapes import Float, Int, Tensor
 
 
@@ -24,8 +24,10 @@ class Edges(NamedTuple):
     ]  # basis functions times cutoff: zero, with two derivatives, at the cutoff
 
 
-def edges(graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.dtype) -> Edges:
-    """Harmonics Y(r̂) and cut-off Bessel functions of each edge; edges beyond ``cutoff`` contribute zero.
+def edges(
+    graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.dtype, basis: str = "bessel"
+) -> Edges:
+    """Harmonics Y(r̂) and cut-off radial functions of each edge; edges beyond ``cutoff`` contribute zero.
 
     Vectors are computed in the precision of the positions (float64) and cast to the network's afterwards.
 
@@ -37,7 +39,7 @@ def edges(graph: Graph, cutoff: float, l_max: int, n_radial: int, dtype: torch.d
     check_cutoff(graph, cutoff)
     vectors = graph.vectors.to(dtype)
     r = lengths(vectors)
-    harmonics, radial = spherical_harmonics(vectors, l_max), radial_basis(r, cutoff, n_radial)
+    harmonics, radial = spherical_harmonics(vectors, l_max), BASES[basis](r, cutoff, n_radial)
     return Edges(graph.centre, graph.neighbour, r, harmonics, radial)
 
 

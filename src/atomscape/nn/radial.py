@@ -10,7 +10,7 @@ from torch import nn
 
 from atomscape.nn.edges import Edges
 from atomscape.ops.activation import silu
-from atomscape.ops.radial import radial_basis
+from atomscape.ops.radial import BASES
 from atomscape.ops.radial_table import hermite_rows, hermite_table
 from atomscape.shapes import Float, Int, Tensor
 
@@ -35,10 +35,16 @@ class RadialNetwork(nn.Module):
     """
 
     def __init__(
-        self, n_radial: int, hidden: int, paths: int, channels: int, unit_within: float | None = None
+        self,
+        n_radial: int,
+        hidden: int,
+        paths: int,
+        channels: int,
+        unit_within: float | None = None,
+        basis: str = "bessel",
     ) -> None:
         super().__init__()
-        self.n_radial, self.paths, self.channels = n_radial, paths, channels
+        self.n_radial, self.paths, self.channels, self.basis = n_radial, paths, channels, basis
         self.hidden = nn.Linear(n_radial, hidden, bias=False) if hidden else None
         self.out = nn.Linear(hidden or n_radial, paths * channels, bias=False)
         nn.init.normal_(self.out.weight, std=(hidden or n_radial) ** -0.5)
@@ -49,7 +55,7 @@ class RadialNetwork(nn.Module):
     def _set_unit_mean_square(self, cutoff: float) -> None:
         """Divide the last layer by the root mean square of R, expected over its weights."""
         r = torch.linspace(0, cutoff, 129, dtype=self.out.weight.dtype)
-        h = self.factors(radial_basis(r, cutoff, self.n_radial)).h
+        h = self.factors(BASES[self.basis](r, cutoff, self.n_radial)).h
         share = r.square() / r.square().sum()
         self.out.weight /= (share @ h.square().mean(1)).sqrt()
 
@@ -89,7 +95,7 @@ def tabulate(network: RadialNetwork, cutoff: float, intervals: int) -> Float[Ten
     exact = copy.deepcopy(network).double().requires_grad_(False)
     r = torch.linspace(0, cutoff, intervals + 1, dtype=torch.float64, device=weight.device)
     r.requires_grad_(True)
-    h, W, _ = exact.factors(radial_basis(r, cutoff, network.n_radial))
+    h, W, _ = exact.factors(BASES[network.basis](r, cutoff, network.n_radial))
     slopes = [torch.autograd.grad(h[:, k].sum(), r, retain_graph=True)[0] for k in range(h.shape[1])]
     flat = W.flatten(1)
     values, slope = h.detach() @ flat, torch.stack(slopes, 1) @ flat

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 
 from atomscape.ops.op import Op
@@ -55,3 +57,24 @@ def radial_basis(
     """Bessel functions times the polynomial cutoff (Gasteiger et al. 2020, eqs. 7 and 8)."""
     cut = polynomial_cutoff.reference(r, cutoff, power)
     return bessel_basis.reference(r, cutoff, count) * cut.unsqueeze(-1)
+
+
+DECADES = 2
+"""How far below the cutoff the centres of the logarithmic basis begin, in powers of ten."""
+
+
+def logarithmic_basis(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
+    """Gaussians in ln r, evenly over the last two decades below the cutoff, times the polynomial cutoff.
+
+    A power of r is an exponential in ln r, which evenly spaced Gaussians of one spacing's width follow to
+    many digits: 1/r² from 0.5 Å on is as easy as r². Towards r = 0 all go to zero, with all derivatives.
+    """
+    x = (r / cutoff).clamp(min=1e-6).log().unsqueeze(-1)
+    span = DECADES * log(10)
+    centres = torch.linspace(-span, 0, count, dtype=r.dtype, device=r.device)
+    spacing = span / max(count - 1, 1)
+    return torch.exp(-0.5 * ((x - centres) / spacing).square()) * polynomial_cutoff(r, cutoff).unsqueeze(-1)
+
+
+BASES = {"bessel": radial_basis, "logarithmic": logarithmic_basis}
+"""Name in configs → functions (r, cutoff, count) that radial networks are made of."""
