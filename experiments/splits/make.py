@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.data.load import load
-from atomscape.data.splits import random_split, write_index_file
+from atomscape.data.splits import Split, random_split, write_index_file
+from atomscape.data.store import Store
 from atomscape.recipes.missing_atom import missing_atom_split
 
 PARTS = {"train": 5000, "val": 1000, "test": 3000}
@@ -18,9 +20,12 @@ SEED = 0
 
 MISSING_ATOM_SEEDS = (0, 1, 2)
 
+VACANCIES = {"train": 12000, "val": 500, "test": 1000}
+"""Crystals of 2 to 20 atoms; no reduced formula stands in two parts."""
+
 
 def main() -> None:
-    """Write ``qm9_5k`` (any molecule), ``qm9_missing_atom_seedN`` and ``mp_5k`` (MP-20 formation energy)."""
+    """Write all of them; the name says of which dataset and for which experiment."""
     here = Path(__file__).parent
     qm9 = load("qm9")
     write_index_file(here / "qm9_5k.json", random_split(len(qm9), PARTS, SEED), qm9, SEED, prefix="gdb_")
@@ -31,6 +36,25 @@ def main() -> None:
     labelled = np.flatnonzero(np.isfinite(crystals.values("formation_energy")))
     split = random_split(labelled, PARTS, SEED)
     write_index_file(here / "mp_5k.json", split, crystals, SEED, prefix="")
+    write_index_file(
+        here / "mp_vacancies.json", vacancies_split(crystals, labelled), crystals, SEED, prefix=""
+    )
+
+
+def vacancies_split(crystals: Store, rows: np.ndarray) -> Split:
+    """Parts between which no reduced formula is shared, drawn formula by formula."""
+    counts = np.asarray(crystals.counts)[rows]
+    rows = rows[(counts >= 2) & (counts <= 20)]
+    formula = np.unique(reduced_formulas(crystals[rows.tolist()]), return_inverse=True)[1]
+    order = np.random.default_rng(SEED).permutation(formula.max() + 1)
+    line = rows[np.argsort(order[formula], kind="stable")]
+    place = np.sort(order[formula])
+    first = np.r_[0, np.flatnonzero(np.diff(place)) + 1, len(line)]
+    split, start = {}, 0
+    for name, size in VACANCIES.items():
+        end = int(first[np.searchsorted(first, start + size, side="right") - 1])
+        split[name], start = np.sort(line[start:end]), end
+    return split
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ the directions of the Lebedev rule times Gauss–Hermite nodes of every shell's 
 worth is then a sum: its *probability* is the mass of its element in the ball of 0.5 Å around it, which is the
 chance to be right as the missing-atom experiment counts (Thomas et al. 2018, sec. 5.3). A proposal lies at
 the mean of the mass in its ball (mean shift), so all atoms that vote for a place have their say.
+
+In a crystal all images of a place are one place: votes for them add up, and a proposal lies in the cell.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from atomscape.atoms.nearest_image import nearest_image
+from atomscape.atoms.cells import completed, heights
 from atomscape.atoms.structures import Structures
 from atomscape.nn.position_density import PositionDensity, sphere
 from atomscape.nn.proposals import Proposals
-from atomscape.shapes import Tensor
+from atomscape.shapes import Bool, Float, Tensor
 
 RADIUS = 0.5
 """Å."""
@@ -50,11 +52,42 @@ def peaks(density: PositionDensity, structures: Structures, ranks: int) -> Propo
     positions = np.full((n, ranks, 3), np.nan)
     numbers, probabilities = np.zeros((n, ranks), dtype=np.int64), np.zeros((n, ranks))
     for i, cloud in enumerate(clouds(density, structures)):
-        best = _ranked(cloud, structures.cell[i].cpu(), structures.pbc[i].cpu(), ranks)
+        best = _ranked(cloud, Lattice.of(structures.cell[i], structures.pbc[i]), ranks)
         for k, (position, number, probability) in enumerate(best):
             positions[i, k], numbers[i, k], probabilities[i, k] = position, number, probability
     made = (torch.from_numpy(a).to(structures.device) for a in (positions, numbers, probabilities))
     return Proposals(next(made), next(made), next(made).clamp(max=1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Periodic directions of one structure: rows of the cell (Å, unit vectors where it has none), boxes.
+
+    ``boxes`` says how many boxes of about 0.5 Å there are along each row.
+    """
+
+    rows: np.ndarray
+    inverse: np.ndarray
+    pbc: np.ndarray
+    boxes: np.ndarray
+
+    @staticmethod
+    def of(cell: Float[Tensor, "3 3"], pbc: Bool[Tensor, " 3"]) -> Lattice:
+        """Lattice of a structure's cell."""
+        given, periodic = cell.detach().cpu().double().numpy()[None], pbc.cpu().numpy()
+        rows = completed(given, periodic[None])[0]
+        apart = heights(given, periodic[None])[0]
+        return Lattice(rows, np.linalg.inv(rows), periodic, np.maximum(1, np.rint(apart / RADIUS)))
+
+    def short(self, vectors: np.ndarray) -> np.ndarray:
+        """Images of vectors around zero; the nearest, if that is less than half the cell's height long."""
+        if not self.pbc.any():
+            return vectors
+        return vectors - (np.rint(vectors @ self.inverse) * self.pbc) @ self.rows
+
+    def wrapped(self, x: np.ndarray) -> np.ndarray:
+        """Image of a point that is in the cell."""
+        return x - (np.floor(x @ self.inverse + 1e-9) * self.pbc) @ self.rows
 
 
 @torch.no_grad()
@@ -85,27 +118,33 @@ def clouds(density: PositionDensity, structures: Structures) -> list[Cloud]:
     return found
 
 
-def _ranked(cloud: Cloud, cell: Tensor, pbc: Tensor, most: int) -> list[Peak]:
-    found = []
-    for z in np.unique(cloud.numbers):
-        mine = cloud.numbers == z
-        found += _peaks(cloud.points[mine], cloud.weights[mine], int(z), cell, pbc, most)
-    return sorted(found, key=lambda p: -p[2])[:most]
+def _ranked(cloud: Cloud, lattice: Lattice, most: int) -> list[Peak]:
+    """The best peaks of all elements; one whose whole mass is less than a peak's has none that is better."""
+    found: list[Peak] = []
+    elements, column = np.unique(cloud.numbers, return_inverse=True)
+    mass = np.bincount(column, cloud.weights, minlength=len(elements))
+    for k in np.argsort(-mass, kind="stable").tolist():
+        if len(found) == most and mass[k] <= found[-1][2]:
+            break
+        mine = column == k
+        found += _peaks(cloud.points[mine], cloud.weights[mine], int(elements[k]), lattice, most)
+        found = sorted(found, key=lambda p: -p[2])[:most]
+    return [(lattice.wrapped(x), z, w) for x, z, w in found]
 
 
-def _peaks(x: np.ndarray, w: np.ndarray, z: int, cell: Tensor, pbc: Tensor, most: int) -> list[Peak]:
+def _peaks(x: np.ndarray, w: np.ndarray, z: int, lattice: Lattice, most: int) -> list[Peak]:
     """Peaks of the mass of one element, one after the other; what lies in a ball is used up."""
     found = []
     while len(found) < most and w.sum() > _LIGHTEST_PEAK:
-        start = _heaviest_box(x, w)
-        away = _from(start, x, cell, pbc)
+        start = _heaviest_box(x, w, lattice)
+        away = lattice.short(x - start)
         nearby = _squares(away) < (4 * RADIUS) ** 2
         here, weights, centre = away[nearby], w[nearby], np.zeros(3)
         for radius in (1.5 * RADIUS, RADIUS, RADIUS, RADIUS, 0.6 * RADIUS):
             near = _squares(here - centre) < radius**2
             if near.any():
                 centre = (weights[near] @ here[near]) / weights[near].sum()
-        inside = _squares(away - centre) < RADIUS**2
+        inside = _squares(lattice.short(away - centre)) < RADIUS**2
         if not inside.any():
             break
         found.append((start + centre, z, float(w[inside].sum())))
@@ -117,20 +156,17 @@ def _squares(x: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", x, x)
 
 
-def _heaviest_box(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Mean of the points in the cube of 0.5 Å that holds the most mass."""
-    boxes = np.floor((x - x.min(0)) / RADIUS).astype(np.int64)
+def _heaviest_box(x: np.ndarray, w: np.ndarray, lattice: Lattice) -> np.ndarray:
+    """Mean of the points in the box of about 0.5 Å that holds the most mass, all images being one.
+
+    Boxes of a crystal are centred on the lattice points, where sites of high symmetry are.
+    """
+    turns = x @ lattice.inverse
+    first = np.where(lattice.pbc, -0.5 / lattice.boxes, turns.min(0))
+    boxes = np.floor((turns - first) * lattice.boxes).astype(np.int64)
+    boxes = np.where(lattice.pbc, boxes % lattice.boxes.astype(np.int64), boxes)
     size = boxes.max(0) + 1
     number = (boxes[:, 0] * size[1] + boxes[:, 1]) * size[2] + boxes[:, 2]
     mine = number == np.bincount(number, w).argmax()
-    return (w[mine] @ x[mine]) / w[mine].sum()
-
-
-def _from(centre: np.ndarray, x: np.ndarray, cell: Tensor, pbc: Tensor) -> np.ndarray:
-    """Vectors from a centre to points, to their nearest images."""
-    away = x - centre
-    if not bool(pbc.any()):
-        return away
-    n = len(away)
-    vectors = torch.from_numpy(away)
-    return nearest_image(vectors, cell.double().expand(n, 3, 3), pbc.expand(n, 3)).numpy()
+    one = x[mine][0]
+    return one + (w[mine] @ lattice.short(x[mine] - one)) / w[mine].sum()
