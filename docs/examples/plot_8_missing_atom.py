@@ -1,6 +1,6 @@
 """
-Put a missing atom back
-=======================
+Put missing atoms back
+======================
 
 A molecule lost an atom. Every atom that is left votes on where it was and which element; all votes together
 are a probability density. The model used here comes with atomscape.
@@ -21,7 +21,7 @@ from atomscape.view.proposals import Proposal, proposals_scene
 
 def drawn(ways):
     """Completions as the viewer takes them."""
-    return [Proposal(w.numbers.numpy(), w.positions.numpy(), w.probability) for w in ways]
+    return [Proposal(w.numbers.numpy(), w.positions.double().numpy(), w.probability) for w in ways]
 
 
 whole = molecule("CH3COOH")
@@ -35,8 +35,8 @@ structure = from_ase([broken])
 model, name = completion_model(None, structure)
 ways = complete(proposer(model, 10), structure, missing=1, ranks=3)
 for way in ways:
-    print(f"{way.probability:6.1%}", way.numbers.tolist(), way.positions.round(decimals=2).tolist())
-print("was:", whole.numbers[0], whole.positions[0].round(2).tolist())
+    print(f"{way.probability:6.1%}", way.numbers.tolist(), way.positions.numpy().round(2).tolist())
+print("was:  ", [int(whole.numbers[0])], [whole.positions[0].round(2).tolist()])
 
 # %%
 # The page can be turned, and the proposals stepped through; the surfaces hold half and nine tenths of the
@@ -44,13 +44,20 @@ print("was:", whole.numbers[0], whole.positions[0].round(2).tolist())
 Interactive(proposals_scene(structure, drawn(ways), density_of(model, structure)))
 
 # %%
-# Several atoms are put back one after the other, keeping the most probable ways: here a whole methyl group.
-hydrogens = [i for i in range(len(whole)) if whole.numbers[i] == 1 and whole.get_distance(i, 4) < 1.3]
+# Several atoms are put back one after the other, keeping the most probable ways: here ethanol lost its whole
+# CH₂ group, a carbon and two hydrogens.
+whole = molecule("CH3CH2OH")
+bonded = whole.get_all_distances() < 1.6
+carbon = next(i for i in range(len(whole)) if whole.numbers[i] == 6 and 8 in whole.numbers[bonded[i]])
+hydrogens = [i for i in range(len(whole)) if whole.numbers[i] == 1 and whole.get_distance(i, carbon) < 1.2]
+group = [carbon, *hydrogens]
 broken = whole.copy()
-del broken[[4, *hydrogens]]
+del broken[group]
 structure = from_ase([broken])
-ways = complete(proposer(model, 10), structure, missing=1 + len(hydrogens), ranks=3)
+ways = complete(proposer(model, 10), structure, missing=len(group), ranks=3)
 for way in ways:
     print(f"{way.probability:6.1%}", added(structure, way).formulas()[0])
 
+# %%
+# Rings mark what was added.
 Still(proposals_scene(structure, drawn(ways)))

@@ -40,7 +40,9 @@ def test_one_atom_is_ranked_by_its_probability():
 def test_ways_to_the_same_structure_are_one():
     found = complete(knows_three_sites, carbon(), 2, ranks=10)
     assert [sorted(c.numbers.tolist()) for c in found] == [[1, 8], [7, 8], [1, 7]]
-    assert found[0].probability == pytest.approx(1.0 * 0.3 / 0.5)  # of two missing: twice the mass
+    first = 0.5 * (0.3 / 0.5) + 0.3 * (0.5 / 0.7)  # oxygen, then hydrogen; or the other way round
+    assert found[0].probability == pytest.approx(first)
+    assert sum(c.probability for c in found) == pytest.approx(1.0)
 
 
 def test_all_atoms_come_back():

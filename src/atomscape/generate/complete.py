@@ -1,14 +1,18 @@
 """Complete a structure: put back atoms one after the other, keeping the most probable ways to do so.
 
-A model's density is shared by all atoms that are missing, so where r are still to be placed the probability
-of a proposal is r times its mass, at most one. Every partial completion is continued with several proposals;
-the best are kept (beam search). Ways that end in the same structure, in whatever order, are one.
+A model's density is shared by all atoms that are missing, so putting them back is a drawing, one atom after
+the other, and the probability of a completion is that of all orders in which it can be drawn:
+
+    P(set) = Σ_{a ∈ set} P(set without a) · (mass of a in the density of the structure with them)
+
+Every partial completion is continued with several proposals; the best are kept (beam search). Ways that end
+in the same structure, in whatever order, are one, and their probabilities add up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,7 +21,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.generate.scoring import Propose
 from atomscape.shapes import Float, Int, Tensor
 
-SAME = 0.3
+SAME = 0.5
 """Å; two completions whose atoms pair up within it are one."""
 
 
@@ -57,8 +61,7 @@ def complete(
     none = structure.positions.new_zeros(0, 3), structure.numbers.new_zeros(0)
     kept = [Completion(*none, 1.0)]
     for left in range(missing, 0, -1):
-        last = left == 1
-        kept = _continued(propose, structure, kept, left, ranks if last else beams, max(ranks, beams))
+        kept = _continued(propose, structure, kept, ranks if left == 1 else beams, max(ranks, beams))
     return kept
 
 
@@ -76,7 +79,7 @@ def added(structure: Structures, completion: Completion) -> Structures:
 
 
 def _continued(
-    propose: Propose, s: Structures, kept: Sequence[Completion], left: int, keep: int, ranks: int
+    propose: Propose, s: Structures, kept: Sequence[Completion], keep: int, ranks: int
 ) -> list[Completion]:
     """Each completion with one atom more, the ``keep`` best that differ."""
     given = propose(Structures.concatenate([added(s, c) for c in kept]))
@@ -85,15 +88,19 @@ def _continued(
         for k in range(min(ranks, given.numbers.shape[1])):
             if int(given.numbers[i, k]) == 0:
                 continue
-            sure = min(1.0, left * float(given.probabilities[i, k]))
+            sure = float(given.probabilities[i, k])
             x = torch.cat([parent.positions, given.positions[i, k : k + 1].to(parent.positions)])
             z = torch.cat([parent.numbers, given.numbers[i, k : k + 1]])
             children.append(Completion(x, z, parent.probability * sure))
     found: list[Completion] = []
     for child in sorted(children, key=lambda c: -c.probability):
-        if len(found) < keep and not any(_same(child, other, s) for other in found):
+        same = next((k for k, other in enumerate(found) if _same(child, other, s)), None)
+        if same is None:
             found.append(child)
-    return found
+        else:
+            total = min(1.0, found[same].probability + child.probability)
+            found[same] = replace(found[same], probability=total)
+    return sorted(found, key=lambda c: -c.probability)[:keep]
 
 
 def _same(a: Completion, b: Completion, s: Structures) -> bool:
