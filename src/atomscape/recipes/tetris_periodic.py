@@ -4,7 +4,9 @@ The idea is that of se3cnn (M. Geiger et al. 2018, examples/point/structure.py),
 to write a crystal down. A network sees one conventional cell of each type. It is then shown each type turned
 and mirrored, strained by up to 1 %, rattled by 0.03 Å, in its primitive cell, in supercells, from other
 origins, and in all of these ways at once. Elements and bond lengths do not tell the types apart; how often
-each element occurs does in part, so the best that the composition alone could do stands beside.
+each element occurs does in part, so the best that the composition alone could do stands beside. Training goes
+on for longer than is good for crystals that are disturbed: the weights that are kept are those which know the
+validation part best, another disturbed crystal of each kind.
 """
 
 from __future__ import annotations
@@ -31,7 +33,14 @@ name: tetris-periodic
 data: [{{name: crystal_prototypes, source: crystal_prototypes, split: {{kind: store}}}}]
 encoder: {{kind: tfn, cutoff: 6.0}}
 objectives: [{{property: prototype, head: {{kind: classes, count: {len(NAMES)}}}}}]
-training: {{batch: {{structures: 20}}, ema: 0.9, warm_up: 0.1, clip: 1.0, weight_decay: 0.01, evaluate_every: 10, checkpoint_every: 50}}
+training:
+  batch: {{structures: 20}}
+  warm_up: 0.1
+  ema: 0.9
+  clip: 1.0
+  weight_decay: 0.01
+  evaluate_every: 10
+  checkpoint_every: 50
 """
 
 
