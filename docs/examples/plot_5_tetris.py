@@ -38,13 +38,13 @@ def draw(ax, name, colour):
     ax.set_box_aspect((1, 1, 1), zoom=1.5)
     ax.view_init(elev=22, azim=-58)
     ax.set_axis_off()
-    ax.set_title(name, y=1.0)
+    ax.set_title(name, y=1.07)
 
 
 fig = plt.figure(figsize=(9.5, 5.6))
 for k, name in enumerate(NAMES):
     draw(fig.add_subplot(2, 4, k + 1, projection="3d"), name, COLOURS[k])
-fig.subplots_adjust(0, 0, 1, 0.93, 0, 0.12)
+fig.subplots_adjust(0, 0, 1, 0.9, 0, 0.2)
 
 # %%
 # Train three networks, a few seconds each. Two know handedness: one has features of both parities, one knows
@@ -102,25 +102,34 @@ for ax, layer in zip(axes, embedding.layers[1:], strict=True):
 fig.colorbar(image, ax=axes, label="mean square, log₁₀", extend="min", pad=0.015)
 
 # %%
-# All 400 moved shapes on a map: across, the first principal component of their invariants; up, that of their
-# pseudoscalars. They fall on eight points. A mirror is up for down: the chiral two change places.
+# All 400 moved shapes: left, the first two principal components of their invariants; right, the first of their
+# pseudoscalars. They fall on eight points, two of which only the pseudoscalars tell apart: a mirror is up for
+# down on the right, where the two chiral shapes change places and all others stay at zero.
 moved = store[store.split("test").tolist()]
 with torch.no_grad():
     e = model.encoder(neighbour_graph(moved, model.cutoff))
 invariants = segment_mean(e.invariants(), moved.structure, len(moved)).asinh()
-handed = segment_mean(e.degree(0, -1)[:, 0], moved.structure, len(moved))
-x, y = (invariants - invariants.mean(0)).numpy(), handed.numpy()
-places = np.stack([v @ np.linalg.svd(v, full_matrices=False)[2][0] for v in (x, y)], 1)
+x = (invariants - invariants.mean(0)).numpy()
+y = segment_mean(e.degree(0, -1)[:, 0], moved.structure, len(moved)).numpy()
+across = x @ np.linalg.svd(x, full_matrices=False)[2][:2].T
+up = y @ np.linalg.svd(y, full_matrices=False)[2][0]
 
 label = moved.labels["shape_class"].long().numpy()
-fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-ax.axhline(0, color="0.85", lw=1, zorder=0)
+fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4), width_ratios=(1.3, 1), layout="constrained")
+right.axhline(0, color="0.85", lw=1, zorder=0)
 for k, name in enumerate(NAMES):
-    mine = places[label == k]
-    ax.scatter(*mine.T, s=150, color=COLOURS[k], linewidth=0, zorder=2)
-    ax.annotate(name, mine[0], xytext=(0, 12), textcoords="offset points", ha="center")
-ax.set(xlabel="invariants, PCA 1", ylabel="pseudoscalars, PCA 1")
-ax.spines[["top", "right"]].set_visible(False)
-ax.margins(0.12, 0.25)
+    mine = label == k
+    left.scatter(*across[mine].T, s=130, color=COLOURS[k], linewidth=0)
+    right.scatter(np.full(mine.sum(), k), up[mine], s=130, color=COLOURS[k], linewidth=0)
+    if k:
+        words = "chiral 1 and 2" if k == 1 else name
+        left.annotate(words, across[mine][0], xytext=(9, 5), textcoords="offset points")
+left.set(xlabel="invariants, PCA 1", ylabel="invariants, PCA 2")
+left.margins(0.15)
+right.set_ylabel("pseudoscalars, PCA 1")
+right.set_xticks(range(8), NAMES, rotation=50, ha="right")
+right.margins(0.1, 0.2)
+for ax in (left, right):
+    ax.spines[["top", "right"]].set_visible(False)
 spread = max(float(np.abs(x[label == k] - x[label == k][0]).max()) for k in range(len(NAMES)))
 print(f"largest difference between moved copies of one shape: {spread:.0e}")
