@@ -4,8 +4,8 @@ The idea is that of se3cnn (M. Geiger et al. 2018, examples/point/structure.py),
 to write a crystal down. A network sees one conventional cell of each type. It is then shown each type turned
 and mirrored, strained by up to 1 %, rattled by 0.03 Å, in its primitive cell, in supercells, from other
 origins, and in all of these ways at once. Elements and bond lengths do not tell the types apart; how often
-each element occurs does in part, so the best that the composition alone could do stands beside. The weights that
-are kept are those that know the validation part best: another changed crystal of each kind.
+each element occurs does in part, so the best that the composition alone could do stands beside. The weights
+that are kept are those that know the validation part best: another changed crystal of each kind.
 """
 
 from __future__ import annotations
