@@ -148,7 +148,7 @@ def joined(parts: list[tuple[Removals, int, int]]) -> Removals:
 def compared(
     asked: list[Removals], network: Callable[[Structures], Proposals], sites: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Scores of all guesses on the same removals, what symmetry allows, and by site where sites have names."""
+    """Scores of all guesses on the same removals, what symmetry allows, and by site where they have names."""
     orbits = [[orbit(s, x.numpy()) for s, x in zip(a.structures, a.positions, strict=True)] for a in asked]
     sizes = np.array([len(o) for batch in orbits for o in batch])
     made: dict[str, Any] = {"ceiling": float((1 / sizes).mean()), "guesses": {}}

@@ -76,7 +76,7 @@ def test_shared_places_differ_between_elements_in_weight_alone():
     s = Structures.of([[0.4, 0.1, 0.2]], [6], cell=SKEWED)
     density = head.density(*predicted(head, s))
     for field in (density.mean, density.width, density.angular):
-        assert (field == field[:, :1]).all()
+        assert field.shape[1] == 1
     assert density.log_weight.unique().numel() == len(head.numbers)
     assert head_of("own").net[-1].out_features > head.net[-1].out_features
 

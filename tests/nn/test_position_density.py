@@ -107,8 +107,8 @@ def test_proposals_turn_with_the_structure():
 
 
 def _centre(cloud, z):
-    mine = cloud.numbers == z
-    return cloud.weights[mine] @ cloud.points[mine]
+    x, w = cloud.of(cloud.elements.tolist().index(z))
+    return w @ x
 
 
 def test_elements_that_the_head_does_not_know_cost_the_floor():

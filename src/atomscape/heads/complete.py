@@ -124,6 +124,8 @@ class CompletionHead(nn.Module):
         weight, v, mu, sigma, c = prediction.split(
             [1, shells, shells, shells, prediction.shape[-1] - 1 - 3 * shells], -1
         )
+        places = slice(None) if config.places == "own" else slice(0, 1)  # all elements' are the same
+        mu, sigma, c = (t[:, places] for t in (mu, sigma, c))
         start = torch.linspace(-1, 1, shells + 2, dtype=v.dtype, device=v.device)[1:-1]
         return PositionDensity(
             torch.tensor(self.numbers, device=v.device),

@@ -21,7 +21,7 @@ from atomscape.atoms.cells import completed, heights
 from atomscape.atoms.structures import Structures
 from atomscape.nn.position_density import PositionDensity, sphere
 from atomscape.nn.proposals import Proposals
-from atomscape.shapes import Bool, Float, Tensor
+from atomscape.shapes import Bool, Float, Int, Tensor
 
 RADIUS = 0.5
 """Å."""
@@ -36,11 +36,23 @@ Peak = tuple[np.ndarray, int, float]
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """Weighted points of one structure's density (Å); the weights add up to nearly one."""
+    """One structure's density as points (Å) with weights.
 
-    points: np.ndarray
-    weights: np.ndarray
-    numbers: np.ndarray
+    A *place* is a shell of an atom, for one element or shared by all. The weights of the points of a place
+    add up to one, and ``masses`` says how much of the density each element has there.
+    """
+
+    points: Float[np.ndarray, "points 3"]
+    weights: Float[np.ndarray, " points"]
+    place: Int[np.ndarray, " points"]
+    masses: Float[np.ndarray, "places elements"]
+    elements: Int[np.ndarray, " elements"]
+
+    def of(self, column: int) -> tuple[Float[np.ndarray, "some 3"], Float[np.ndarray, " some"]]:
+        """Points and masses of one element; they add up to its probability, nearly."""
+        mass = self.masses[self.place, column]
+        mine = mass > _LIGHTEST_VOTE
+        return self.points[mine], self.weights[mine] * mass[mine]
 
 
 def peaks(density: PositionDensity, structures: Structures, ranks: int) -> Proposals:
@@ -63,7 +75,7 @@ def peaks(density: PositionDensity, structures: Structures, ranks: int) -> Propo
 class Lattice:
     """Periodic directions of one structure: rows of the cell (Å, unit vectors where it has none), boxes.
 
-    ``boxes`` says how many boxes of about 0.5 Å there are along each row.
+    ``boxes`` says how many boxes there are along each row, none narrower than 0.5 Å.
     """
 
     rows: np.ndarray
@@ -77,7 +89,18 @@ class Lattice:
         given, periodic = cell.detach().cpu().double().numpy()[None], pbc.cpu().numpy()
         rows = completed(given, periodic[None])[0]
         apart = heights(given, periodic[None])[0]
-        return Lattice(rows, np.linalg.inv(rows), periodic, np.maximum(1, np.rint(apart / RADIUS)))
+        return Lattice(rows, np.linalg.inv(rows), periodic, np.maximum(1, np.floor(apart / RADIUS)))
+
+    def boxes_of(self, x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Box of each point, the same for all its images, and how many there are along each row.
+
+        Boxes of periodic directions are centred on the lattice points, where sites of high symmetry are.
+        """
+        turns = x @ self.inverse
+        first = np.where(self.pbc, -0.5 / self.boxes, turns.min(0))
+        boxes = np.floor((turns - first) * self.boxes)
+        boxes = np.where(self.pbc, boxes % self.boxes, boxes).astype(np.int64)
+        return boxes, tuple(np.where(self.pbc, self.boxes, boxes.max(0) + 1).astype(int).tolist())
 
     def short(self, vectors: np.ndarray) -> np.ndarray:
         """Images of vectors around zero; the nearest, if that is less than half the cell's height long."""
@@ -95,47 +118,71 @@ def clouds(density: PositionDensity, structures: Structures) -> list[Cloud]:
     """The density of every structure as weighted points."""
     points, log_w, Y = (t.to(structures.device) for t in sphere(density.l_max, density.angular.dtype))
     vote = (density.log_weight.unsqueeze(-1) + density.log_shell).exp()
-    atom, element, shell = (vote > _LIGHTEST_VOTE).nonzero(as_tuple=True)
-    chosen = (atom, element, shell)
-    bounds = torch.searchsorted(structures.structure[atom].cpu(), torch.arange(len(structures) + 1))
+    own = density.mean.shape[1] == vote.shape[1]
+    heavy = vote > _LIGHTEST_VOTE
+    chosen = (heavy if own else heavy.any(1, keepdim=True)).nonzero(as_tuple=True)
+    bounds = torch.searchsorted(structures.structure[chosen[0]].cpu(), torch.arange(len(structures) + 1))
     found = []
     nodes = torch.from_numpy(_NODES).to(points) * 2**0.5
     shares = torch.from_numpy(_NODE_WEIGHTS / np.sqrt(np.pi)).to(points)
     for a, b in pairwise(bounds.tolist()):
         mine = tuple(t[a:b] for t in chosen)
         angular = (density.angular[mine] @ Y.mT + log_w).softmax(-1)
-        heavy = angular > _LIGHTEST_POINT * angular.amax(1, keepdim=True)
-        angular = vote[mine].unsqueeze(1) * angular / (angular * heavy).sum(1, keepdim=True)
-        row, direction = heavy.nonzero(as_tuple=True)
-        here = tuple(t[row] for t in mine)
+        angular = angular * (angular > _LIGHTEST_POINT * angular.amax(1, keepdim=True))
+        angular = angular / angular.sum(1, keepdim=True)
+        place, direction = angular.nonzero(as_tuple=True)
+        here = tuple(t[place] for t in mine)
         d = density.mean[here].unsqueeze(1) + density.width[here].unsqueeze(1) * nodes
-        place = structures.positions[here[0]].to(d).unsqueeze(1)
-        x = place + d.unsqueeze(2) * points[direction].unsqueeze(1)
-        weights = (angular[row, direction].unsqueeze(1) * shares).flatten()
-        numbers = density.elements[here[1]].repeat_interleave(len(nodes))
-        arrays = (t.double().cpu().numpy() for t in (x.reshape(-1, 3), weights))
-        found.append(Cloud(next(arrays), next(arrays), numbers.cpu().numpy()))
+        centre = structures.positions[here[0]].to(d).unsqueeze(1)
+        x = centre + d.unsqueeze(2) * points[direction].unsqueeze(1)
+        weights = (angular[place, direction].unsqueeze(1) * shares).flatten()
+        masses = vote[mine[0], :, mine[2]]
+        if own:
+            masses = masses * torch.nn.functional.one_hot(mine[1], vote.shape[1])
+        arrays = (x.reshape(-1, 3).double(), weights.double(), place.repeat_interleave(len(nodes)))
+        found.append(Cloud(*(t.cpu().numpy() for t in (*arrays, masses.double(), density.elements))))
     return found
 
 
 def _ranked(cloud: Cloud, lattice: Lattice, most: int) -> list[Peak]:
-    """The best peaks of all elements; one whose whole mass is less than a peak's has none that is better."""
+    """The best peaks of all elements; elements that cannot have a better one are not searched."""
     found: list[Peak] = []
-    elements, column = np.unique(cloud.numbers, return_inverse=True)
-    mass = np.bincount(column, cloud.weights, minlength=len(elements))
-    for k in np.argsort(-mass, kind="stable").tolist():
-        if len(found) == most and mass[k] <= found[-1][2]:
+    bounds = _bounds(cloud, lattice)
+    for k in np.argsort(-bounds, kind="stable").tolist():
+        least = found[-1][2] if len(found) == most else _LIGHTEST_PEAK
+        if bounds[k] <= least:
             break
-        mine = column == k
-        found += _peaks(cloud.points[mine], cloud.weights[mine], int(elements[k]), lattice, most)
+        found += _peaks(*cloud.of(k), int(cloud.elements[k]), lattice, most, least)
         found = sorted(found, key=lambda p: -p[2])[:most]
     return [(lattice.wrapped(x), z, w) for x, z, w in found]
 
 
-def _peaks(x: np.ndarray, w: np.ndarray, z: int, lattice: Lattice, most: int) -> list[Peak]:
+def _bounds(cloud: Cloud, lattice: Lattice) -> np.ndarray:
+    """More than any ball holds of each element: the mass of 27 boxes, none narrower than its radius."""
+    if not len(cloud.points):
+        return np.zeros(len(cloud.elements))
+    boxes, size = lattice.boxes_of(cloud.points)
+    number = np.ravel_multi_index(tuple(boxes.T), size)
+    cells = int(np.prod(size))
+    shares = np.bincount(cloud.place * cells + number, cloud.weights, len(cloud.masses) * cells)
+    held = (cloud.masses.T @ shares.reshape(-1, cells)).reshape(-1, *size)
+    for axis in (1, 2, 3):
+        wraps = lattice.pbc[axis - 1]
+        if wraps and size[axis - 1] < 3:
+            held = held.sum(axis, keepdims=True)
+            continue
+        edge = [(0, 0)] * 4
+        edge[axis] = (1, 1)
+        wide = np.pad(held, edge, mode="wrap" if wraps else "constant")
+        n = held.shape[axis]
+        held = sum(np.take(wide, range(k, k + n), axis) for k in range(3))
+    return held.reshape(len(held), -1).max(1)
+
+
+def _peaks(x: np.ndarray, w: np.ndarray, z: int, lattice: Lattice, most: int, least: float) -> list[Peak]:
     """Peaks of the mass of one element, one after the other; what lies in a ball is used up."""
     found = []
-    while len(found) < most and w.sum() > _LIGHTEST_PEAK:
+    while len(found) < most and w.sum() > least:
         start = _heaviest_box(x, w, lattice)
         away = lattice.short(x - start)
         nearby = _squares(away) < (4 * RADIUS) ** 2
@@ -157,16 +204,9 @@ def _squares(x: np.ndarray) -> np.ndarray:
 
 
 def _heaviest_box(x: np.ndarray, w: np.ndarray, lattice: Lattice) -> np.ndarray:
-    """Mean of the points in the box of about 0.5 Å that holds the most mass, all images being one.
-
-    Boxes of a crystal are centred on the lattice points, where sites of high symmetry are.
-    """
-    turns = x @ lattice.inverse
-    first = np.where(lattice.pbc, -0.5 / lattice.boxes, turns.min(0))
-    boxes = np.floor((turns - first) * lattice.boxes).astype(np.int64)
-    boxes = np.where(lattice.pbc, boxes % lattice.boxes.astype(np.int64), boxes)
-    size = boxes.max(0) + 1
-    number = (boxes[:, 0] * size[1] + boxes[:, 1]) * size[2] + boxes[:, 2]
+    """Mean of the points in the box of about 0.5 Å that holds the most mass, all images being one."""
+    boxes, size = lattice.boxes_of(x)
+    number = np.ravel_multi_index(tuple(boxes.T), size)
     mine = number == np.bincount(number, w).argmax()
     one = x[mine][0]
     return one + (w[mine] @ lattice.short(x[mine] - one)) / w[mine].sum()

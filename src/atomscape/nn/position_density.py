@@ -74,14 +74,17 @@ def bounded(c: Float[Tensor, "*batch lm"], l_max: int) -> Float[Tensor, "*batch 
 
 @dataclass(frozen=True, eq=False)
 class PositionDensity:
-    """The density of each structure of a batch; fields run over atoms, elements of the head, and shells."""
+    """The density of each structure of a batch; fields run over atoms, elements of the head, and shells.
+
+    Elements may share their places; mean, width and angular coefficients then have an axis of one for them.
+    """
 
     elements: Int[Tensor, " elements"]
     log_weight: Float[Tensor, "atoms elements"]
     log_shell: Float[Tensor, "atoms elements shells"]
-    mean: Float[Tensor, "atoms elements shells"]
-    width: Float[Tensor, "atoms elements shells"]
-    angular: Float[Tensor, "atoms elements shells lm"]
+    mean: Float[Tensor, "atoms places shells"]
+    width: Float[Tensor, "atoms places shells"]
+    angular: Float[Tensor, "atoms places shells lm"]
     l_max: int
 
     def log_density(
@@ -105,8 +108,9 @@ class PositionDensity:
         """
         d2 = vectors.square().sum(-1).clamp(min=1e-4)
         d = d2.sqrt()
-        angular = self._log_angular(vectors, atom, element)
-        mean, width = self.mean[atom, element], self.width[atom, element]
+        place = self.place_of(element)
+        angular = self._log_angular(vectors, atom, place)
+        mean, width = self.mean[atom, place], self.width[atom, place]
         radial = -0.5 * ((d.unsqueeze(1) - mean) / width).square() - width.log() - 0.9189385332046727
         each = torch.logsumexp(self.log_shell[atom, element] + radial + angular, 1) - d2.log()
         return _log_sums(each + self.log_weight[atom, element], point, points)
@@ -130,12 +134,17 @@ class PositionDensity:
             value += log.flatten(1).exp().sum(1) / d2
         return value
 
+    def place_of(self, element: Int[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+        """Where an element stands on the axis of places: at its own number, or at 0 where all share one."""
+        return element if self.mean.shape[1] == len(self.elements) else torch.zeros_like(element)
+
     def _log_angular(
-        self, vectors: Float[Tensor, "pairs 3"], atom: Int[Tensor, " pairs"], element: Int[Tensor, " pairs"]
+        self, vectors: Float[Tensor, "pairs 3"], atom: Int[Tensor, " pairs"], place: Int[Tensor, " pairs"]
     ) -> Float[Tensor, "pairs shells"]:
         """Log A(û) of each shell; what the images of an atom share, its normaliser, is worked out once."""
-        asked, which = torch.unique(atom * len(self.elements) + element, return_inverse=True)
-        c = self.angular[asked // len(self.elements), asked % len(self.elements)]
+        places = self.mean.shape[1]
+        asked, which = torch.unique(atom * places + place, return_inverse=True)
+        c = self.angular[asked // places, asked % places]
         Y = spherical_harmonics(vectors, self.l_max)[:, 1:]
         exponent = (c[which] * Y.unsqueeze(1)).sum(-1)
         return exponent - Angular(c, self.l_max).log_normaliser()[which]
@@ -153,8 +162,9 @@ class PositionDensity:
         atom[s.structure[heaviest]] = heaviest
         element, shell = which[atom] // self.mean.shape[2], which[atom] % self.mean.shape[2]
         points, _, Y = (t.to(s.device) for t in sphere(self.l_max, self.angular.dtype))
-        u = points[(self.angular[atom, element, shell] @ Y.mT).argmax(1)]
-        x = s.positions[atom] + (self.mean[atom, element, shell].unsqueeze(1) * u).to(s.positions.dtype)
+        place = self.place_of(element)
+        u = points[(self.angular[atom, place, shell] @ Y.mT).argmax(1)]
+        x = s.positions[atom] + (self.mean[atom, place, shell].unsqueeze(1) * u).to(s.positions.dtype)
         return torch.where((s.counts > 0).unsqueeze(1), x, torch.nan), self.elements[element]
 
     def element_probabilities(self, graph: Graph) -> Float[Tensor, "structures elements"]:
