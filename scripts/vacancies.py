@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("name", help="folder under experiments/")
     parser.add_argument("overrides", nargs="*", help="key.sub=value; such a run is a trial and is not filed")
     parser.add_argument("--out", type=Path, help="run folder")
-    parser.add_argument("--crystals", type=int, default=500, help="of the test part, for each question")
+    parser.add_argument("--crystals", type=int, default=200, help="of the test part, for each question")
     given = parser.parse_args()
     folder, out = ROOT / "experiments" / given.name, given.out or ROOT / "runs" / given.name
     config = load_config(folder / "config.yaml", given.overrides)

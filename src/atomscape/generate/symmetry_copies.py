@@ -62,15 +62,19 @@ def copies(
 def copy_sites(
     otherwise: Callable[[Structures], Proposals], ranks: int = RANKS
 ) -> Callable[[Structures], Proposals]:
-    """What proposes copies, and behind them (or in their place, where there are none) ``otherwise``."""
+    """What proposes copies, and for crystals that have none what ``otherwise`` proposes."""
 
     def propose(structures: Structures) -> Proposals:
-        given = otherwise(structures)
-        positions, numbers = given.positions.clone(), given.numbers.clone()
+        positions = torch.full((len(structures), ranks, 3), torch.nan, dtype=torch.float64)
+        numbers = torch.zeros(len(structures), ranks, dtype=torch.int64)
         for i, crystal in enumerate(structures):
             places, elements, _ = copies(crystal, ranks)
-            positions[i] = torch.cat([torch.from_numpy(places), positions[i]])[:ranks]
-            numbers[i] = torch.cat([torch.from_numpy(elements), numbers[i]])[:ranks]
+            positions[i, : len(places)] = torch.from_numpy(places)
+            numbers[i, : len(places)] = torch.from_numpy(elements)
+        none = (numbers[:, 0] == 0).nonzero().squeeze(1)
+        if len(none):
+            given = otherwise(structures[none])
+            positions[none], numbers[none] = given.positions[:, :ranks], given.numbers[:, :ranks]
         return Proposals(positions, numbers, torch.full(numbers.shape, torch.nan, dtype=torch.float64))
 
     return propose
