@@ -211,7 +211,7 @@ def draw(curves: Sequence[Curve], path: Path | None = None) -> Any:
     fig = pyplot.figure(figsize=size) if path is None else matplotlib.figure.Figure(figsize=size)
     for ax, c in zip(fig.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
         low, high = sorted((min(0, c.exact.min()), max(0, c.exact.max())))
-        room = 0.08 * (high - low) or 0.1
+        room = 0.08 * (high - low) or c.size
         density, edges = np.histogram(c.r, bins=60)
         scale = 0.28 * (high - low + 2 * room) / density.max()
         ax.bar(edges[:-1], density * scale, np.diff(edges), low - room, align="edge", color="0.9")
