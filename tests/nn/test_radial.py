@@ -7,8 +7,8 @@ import torch
 
 from atomscape.encoders import schnet, tfn
 from atomscape.nn.edges import Edges
-from atomscape.nn.radial import RadialNetwork, RadialTable, with_radial_tables
-from atomscape.ops.radial import radial_basis
+from atomscape.nn.radial import RadialNetwork, RadialTable, tabulate, with_radial_tables
+from atomscape.ops.radial import BASES, radial_basis
 from atomscape.ops.radial_convolution import radial_weights
 
 CUTOFF, INTERVALS = 5.0, 512
@@ -112,3 +112,12 @@ def test_filters_can_start_with_unit_mean_square(hidden, cutoff):
             found[within] = float((r.square() @ R.square().mean((1, 2)) / r.square().sum()).sqrt())
     assert found[cutoff] == pytest.approx(1, abs=0.1)
     assert found[None] < 0.3
+
+
+@pytest.mark.parametrize("basis", BASES)
+def test_a_table_is_of_the_networks_own_functions(basis):
+    """Gaussians in ln r as well as Bessel functions."""
+    made = RadialNetwork(8, 0, paths=2, channels=3, basis=basis).double()
+    values = tabulate(made, CUTOFF, 64)[::4].detach()
+    h, W, _ = made.factors(BASES[basis](torch.linspace(0, CUTOFF, 65, dtype=torch.float64)[:-1], CUTOFF, 8))
+    torch.testing.assert_close(values, radial_weights(h, W, None).detach())

@@ -17,7 +17,7 @@ from atomscape.encoders.tfn import TensorFieldNetwork
 from atomscape.nn.radial import RadialNetwork
 from atomscape.o3.harmonics import spherical_harmonics
 from atomscape.ops.convolution import Parity, Path
-from atomscape.ops.radial import radial_basis
+from atomscape.ops.radial import BASES
 from atomscape.shapes import Float
 from atomscape.view.grid import Grid, sampled
 from atomscape.view.harmonic_surface import NEGATIVE, POSITIVE
@@ -93,7 +93,7 @@ def evaluated(
     weight = network.out.weight
     r = torch.linspace(0, cutoff, points, dtype=torch.float64)
     with torch.no_grad():
-        h, W, _ = network.factors(radial_basis(r, cutoff, network.n_radial).to(weight))
+        h, W, _ = network.factors(BASES[network.basis](r, cutoff, network.n_radial).to(weight))
         values = torch.einsum("rk,kpc->rpc", h, W)
     return r.numpy(), values.cpu().double().numpy()
 
