@@ -6,7 +6,8 @@ the other, and the probability of a completion is that of all orders in which it
     P(set) = Σ_{a ∈ set} P(set without a) · (mass of a in the density of the structure with them)
 
 Every partial completion is continued with several proposals; the best are kept (beam search). Ways that end
-in the same structure, in whatever order, are one, and their probabilities add up.
+in the same structure, in whatever order, are one, and their probabilities add up. The number of missing atoms
+is given, so where it is more than one the probabilities of all ways that were found are divided by their sum.
 """
 
 from __future__ import annotations
@@ -60,9 +61,11 @@ def complete(
         raise ValueError(f"missing={missing}, ranks={ranks}, beams={beams}: each has to be 1 or more")
     none = structure.positions.new_zeros(0, 3), structure.numbers.new_zeros(0)
     kept = [Completion(*none, 1.0)]
-    for left in range(missing, 0, -1):
-        kept = _continued(propose, structure, kept, ranks if left == 1 else beams, max(ranks, beams))
-    return kept
+    for _ in range(missing):
+        kept = _continued(propose, structure, kept, max(ranks, beams))
+    total = sum(c.probability for c in kept)
+    kept = [replace(c, probability=c.probability / total) for c in kept] if missing > 1 else kept
+    return kept[:ranks]
 
 
 def added(structure: Structures, completion: Completion) -> Structures:
@@ -78,14 +81,12 @@ def added(structure: Structures, completion: Completion) -> Structures:
     )
 
 
-def _continued(
-    propose: Propose, s: Structures, kept: Sequence[Completion], keep: int, ranks: int
-) -> list[Completion]:
+def _continued(propose: Propose, s: Structures, kept: Sequence[Completion], keep: int) -> list[Completion]:
     """Each completion with one atom more, the ``keep`` best that differ."""
     given = propose(Structures.concatenate([added(s, c) for c in kept]))
     children = []
     for i, parent in enumerate(kept):
-        for k in range(min(ranks, given.numbers.shape[1])):
+        for k in range(given.numbers.shape[1]):
             if int(given.numbers[i, k]) == 0:
                 continue
             sure = float(given.probabilities[i, k])
