@@ -69,6 +69,21 @@ def details(root: Path) -> str:
     return "\n".join([*lines, ""])
 
 
+def several(root: Path) -> str:
+    """Completions where one to three atoms are missing, by the model that ships for molecules."""
+    (run,) = runs(root, "missing_several")
+    lines = _head(
+        "missing", "molecules", "all right, %", "among five, %", "atoms right, %", "probability given, %"
+    )
+    for s in run["missing_several"]:
+        what = f"{s['missing']}, {'neighbours' if s['together'] else 'anywhere'}" if s["missing"] > 1 else "1"
+        bins = s["calibration"]["bins"]
+        given = sum(b["confidence"] * b["count"] for b in bins) / s["calibration"]["count"]
+        values = (s["accuracy"], s["top_5_accuracy"], s["atoms_right"], given)
+        lines.append(_row(what, f"{s['structures']}", *(f"{100 * v:.1f}" for v in values)))
+    return "\n".join([*lines, ""])
+
+
 def _head(*names: str) -> list[str]:
     return [_row(*names), "|---" + "|---:" * (len(names) - 1) + "|"]
 

@@ -14,6 +14,7 @@ TABLES = {
     "accuracy": missing_atom_tables.accuracy,
     "elements": missing_atom_tables.elements,
     "details": missing_atom_tables.details,
+    "several": missing_atom_tables.several,
 }
 
 
@@ -25,7 +26,7 @@ class MissingAtoms(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Read the files and set the table."""
         root = Path(self.env.srcdir).parent
-        for name in missing_atom_tables.NETWORKS:
+        for name in (*missing_atom_tables.NETWORKS, "missing_several"):
             for file in (root / "experiments" / name).glob("results*.json"):
                 self.env.note_dependency(str(file))
         try:

@@ -103,8 +103,8 @@ fig.colorbar(image, ax=axes, label="mean square, log₁₀", extend="min", pad=0
 
 # %%
 # All 400 moved shapes: left, the first two principal components of their invariants; right, the first of
-# their pseudoscalars. They fall on eight points, two of which only the pseudoscalars tell apart: a mirror is up for
-# down on the right, where the two chiral shapes change places and all others stay at zero.
+# their pseudoscalars. They fall on eight points, two of which only the pseudoscalars tell apart: a mirror is
+# up for down on the right, where the two chiral shapes change places and all others stay at zero.
 moved = store[store.split("test").tolist()]
 with torch.no_grad():
     e = model.encoder(neighbour_graph(moved, model.cutoff))

@@ -67,3 +67,13 @@ def test_calibration_and_density(tables, root):
 def test_no_results_are_refused(tables, tmp_path):
     with pytest.raises(LookupError, match="holds no results"):
         tables.accuracy(tmp_path)
+
+
+def test_several_missing_atoms(tables, tmp_path):
+    folder = tmp_path / "experiments" / "missing_several"
+    folder.mkdir(parents=True)
+    calibration = {"count": 10, "bins": [{"confidence": 0.5, "count": 4}, {"confidence": 1.0, "count": 6}]}
+    row = {"missing": 2, "together": True, "structures": 10, "accuracy": 0.9, "top_5_accuracy": 1.0}
+    content = {"missing_several": [row | {"atoms_right": 0.95, "calibration": calibration}]}
+    (folder / "results.json").write_text(json.dumps(content))
+    assert "| 2, neighbours | 10 | 90.0 | 100.0 | 95.0 | 80.0 |" in tables.several(tmp_path)
