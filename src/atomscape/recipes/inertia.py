@@ -38,7 +38,7 @@ SIDE, POINTS, LIGHTEST, HEAVIEST = 1.0, 15, 0.5, 2.0
 
 MASS = Property("mass", "1", "atom", Irreps("0e"), False, description="mass of a point")
 INERTIA = Property("inertia", "1", "atom", Irreps("0e+2e"), False, None, (3, 3), "", "ij=ji")
-LAW = Law("inertia", (MASS,), INERTIA, 2.5, {"l_max": 2, "n_radial": 20}, {})
+LAW = Law("inertia", (MASS,), INERTIA, 2.5, {"l_max": 2}, {})
 
 
 class Config(Options):
