@@ -17,11 +17,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from atomscape.data.load import load
 from atomscape.learn.checkpoint import load_model
 from atomscape.learn.evaluate import predict
 from atomscape.learn.experiment import run_experiment
 from atomscape.recipes import inertia
-from atomscape.recipes._filters import draw
+from atomscape.recipes._filters import draw, quantiles
 
 out = Path(tempfile.mkdtemp()) / "inertia"
 outcome = run_experiment("inertia", {"train": 300, "test": 50, "epochs": 40}, out)
@@ -31,7 +32,10 @@ for value in outcome.values:
 # %%
 # Both functions, read off by a unit mass at distance r from the point.
 model = load_model(out / "training")
-fig = draw(inertia.curves(model, np.linspace(0.05, 1.4, 400)))
+store = load(str(out / "data"))
+clouds = [s.positions.numpy() for s in store[store.split("train")]]
+r = quantiles(np.linalg.norm(np.concatenate([x[1:] - x[0] for x in clouds]), axis=1))
+fig = draw(inertia.curves(model, r))
 
 # %%
 # A cloud that the network has not seen, with the principal axes of its tensor about the point in the middle:

@@ -16,11 +16,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from atomscape.data.load import load
 from atomscape.learn.checkpoint import load_model
 from atomscape.learn.evaluate import predict
 from atomscape.learn.experiment import run_experiment
 from atomscape.recipes import dipole_field
-from atomscape.recipes._filters import batch, draw
+from atomscape.recipes._filters import batch, distances, draw
 
 out = Path(tempfile.mkdtemp()) / "dipoles"
 outcome = run_experiment("dipole_field", {"train": 500, "test": 100, "epochs": 30}, out)
@@ -30,7 +31,9 @@ for value in outcome.values:
 # %%
 # Both functions as learned, read off by a dipole along and one across the line between two points.
 model = load_model(out / "training")
-fig = draw(dipole_field.curves(model, np.linspace(0.7, 6, 400)))
+store = load(str(out / "data"))
+r = distances([s.positions.numpy() for s in store[store.split("train")]])
+fig = draw(dipole_field.curves(model, r))
 
 # %%
 # The field lines of one dipole, and of two that point against each other, as the network draws them. Closer

@@ -18,11 +18,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
+from atomscape.data.load import load
 from atomscape.learn.checkpoint import load_model
 from atomscape.learn.evaluate import predict
 from atomscape.learn.experiment import run_experiment
 from atomscape.recipes import cross_product
-from atomscape.recipes._filters import batch, draw
+from atomscape.recipes._filters import batch, distances, draw
 
 out = Path(tempfile.mkdtemp()) / "currents"
 options = {"train": 500, "test": 100, "epochs": 30, "control_epochs": 5}
@@ -33,7 +34,9 @@ for value in outcome.values:
 # %%
 # The function, read off by a current across the line between two points.
 model = load_model(out / "training")
-fig = draw([cross_product.curve(model, np.linspace(0.5, 6, 400))])
+store = load(str(out / "data"))
+r = distances([s.positions.numpy() for s in store[store.split("train")]])
+fig = draw([cross_product.curve(model, r)])
 
 # %%
 # A ring of currents, which the network has never seen, and the field in a plane through its axis: a coil.
@@ -51,8 +54,8 @@ near = np.hypot(np.abs(x) - 1.2, z) < 0.5
 u, w = np.ma.masked_where(near, u), np.ma.masked_where(near, w)
 
 fig, ax = plt.subplots(figsize=(5.6, 5.2), layout="constrained")
-strength = np.log10(np.hypot(u, w))
-ax.streamplot(axis, axis, u, w, color=strength, cmap="magma", density=1.6, linewidth=1.1, arrowsize=0.8)
+look = {"cmap": "magma", "norm": plt.Normalize(-1, 2), "density": 1.6, "linewidth": 1.1, "arrowsize": 0.8}
+ax.streamplot(axis, axis, u, w, color=np.log10(np.hypot(u, w)), **look)
 for place, colour, mark in ((-1.2, "#d1495b", "."), (1.2, "#00798c", "x")):
     ax.add_patch(plt.Circle((place, 0), 0.3, color=colour, zorder=2))
     ax.plot(place, 0, mark, color="white", ms=12, mew=3, zorder=3)
