@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,3 +86,40 @@ def test_mixed_batch_is_the_sum_of_its_parts(toy_structures, generator):
 def test_a_prediction_that_is_not_a_number_is_not_hidden(toy_structures):
     s = toy_structures(2)
     assert math.isnan(float(loss_of([term("gap")], {"gap": torch.full((2,), math.nan).double()}, s)))
+
+
+def test_a_loss_of_a_head_ignores_other_datasets(toy_structures):
+    """Structures of which nothing is missing, or of another dataset, add nothing to value and gradient."""
+    from atomscape.data.corruptions import remove_atoms
+    from atomscape.heads import complete
+    from atomscape.nn.embedding import Embedding
+    from atomscape.o3.irreps import Irreps
+    from atomscape.testing.head_laws import random_embedding
+
+    irreps = Irreps("3x0e+3x1o")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = complete.Config(elements=("H", "C", "O"), hidden=4)
+        head = complete.build(config, irreps, (PROPERTIES["missing_atoms"],)).double()
+    s = remove_atoms.build(remove_atoms.Config())(toy_structures(6), np.random.default_rng(0))
+    missing = s.labels["missing_numbers"].clone()
+    missing[[1, 4]] = math.nan
+    s = s.with_labels(missing_numbers=missing)
+    dataset = torch.tensor([0, 0, 1, 0, 0, 1])
+    mine = [0, 3]
+    losses = []
+    for chosen in (range(6), mine):
+        part = s[list(chosen)]
+        graph = neighbour_graph(part, 2.0)
+        atoms = torch.isin(s.structure, torch.tensor(list(chosen)))
+        features = random_embedding(irreps, s.n_atoms, seed=1)
+        features = Embedding({k: block[atoms] for k, block in features.blocks.items()})
+        own = Term(PROPERTIES["missing_atoms"], 0, "own", 1.0, 1.0, "missing_atoms", head)
+        predictions = head(features, graph)
+        loss = total_loss([own], term_sums([own], predictions, graph, dataset[list(chosen)]))
+        losses.append((loss, torch.autograd.grad(loss, tuple(head.parameters()))))
+    (all_, gradients), (alone, expected) = losses
+    torch.testing.assert_close(all_, alone)
+    for g, e in zip(gradients, expected, strict=True):
+        assert g.isfinite().all()
+        torch.testing.assert_close(g, e)

@@ -87,6 +87,7 @@ class GraphSet:
         self.corruptions, self.seed = dict(corruptions or {}), seed
         cache_bytes = 0.0 if self.corruptions else cache_bytes
         self.counts, self.first = structures.counts, structures.offsets[:-1]
+        self._room = self._label_shapes()
         self.edge_counts, self.edges = _all_edges(structures, cutoff, cache_bytes)
         self.first_edge = self.edge_counts.cumsum(0) - self.edge_counts
 
@@ -132,9 +133,22 @@ class GraphSet:
             corrupt = self.corruptions.get(d)
             seeds = (self.seed, epoch, d, *index[mine].tolist())
             chosen = s[mine]
-            parts.append(corrupt(chosen, np.random.default_rng(seeds)) if corrupt else chosen)
+            changed = corrupt(chosen, np.random.default_rng(seeds)) if corrupt else chosen
+            parts.append(_with_room(changed, self._room))
             rows.append(mine)
         return parts[0] if len(parts) == 1 else Structures.concatenate(parts)[torch.argsort(torch.cat(rows))]
+
+    def _label_shapes(self) -> dict[str, tuple[bool, tuple[int, ...]]]:
+        """Labels that corruptions make: whether they run over atoms, and the largest shape of a row."""
+        found: dict[str, tuple[bool, tuple[int, ...]]] = {}
+        for d, corrupt in self.corruptions.items():
+            one, _ = self._gather((self.dataset == d).nonzero()[:1, 0])
+            changed = corrupt(one, np.random.default_rng(0)) if len(one) else one
+            for name in changed.labels.keys() - self.structures.labels.keys():
+                shape = tuple(changed.labels[name].shape[1:])
+                _, other = found.get(name, (False, shape))
+                found[name] = changed.runs_over_atoms(name), tuple(map(max, shape, other))
+        return found
 
     def _gather(self, index: Tensor) -> tuple[Structures, Tensor]:
         s, counts = self.structures, self.counts[index]
@@ -153,6 +167,17 @@ class GraphSet:
             self.per_atom,
         )
         return chosen, counts.cumsum(0) - counts
+
+
+def _with_room(s: Structures, room: Mapping[str, tuple[bool, tuple[int, ...]]]) -> Structures:
+    """Structures with labels of these shapes, NaN where nothing is known: batches of any datasets join."""
+    labels = {}
+    for name, (per_atom, shape) in room.items():
+        values = s.positions.new_full((s.n_atoms if per_atom else len(s), *shape), torch.nan)
+        if name in s.labels:
+            values[tuple(slice(n) for n in s.labels[name].shape)] = s.labels[name].to(values)
+        labels[name] = values
+    return s.with_labels(**labels)
 
 
 def ranges(first: Int[Tensor, " n"], counts: Int[Tensor, " n"]) -> Int[Tensor, " total"]:
