@@ -27,6 +27,7 @@ RADIUS = 0.5
 """Å."""
 _LIGHTEST_VOTE, _LIGHTEST_POINT = 2e-4, 1e-3  # of a structure's mass; of the heaviest direction of a vote
 _LIGHTEST_PEAK = 1e-3
+_MOST_BOXES = 20_000_000
 _NODES, _NODE_WEIGHTS = np.polynomial.hermite.hermgauss(3)
 
 
@@ -158,12 +159,17 @@ def _ranked(cloud: Cloud, lattice: Lattice, most: int) -> list[Peak]:
 
 
 def _bounds(cloud: Cloud, lattice: Lattice) -> np.ndarray:
-    """More than any ball holds of each element: the mass of 27 boxes, none narrower than its radius."""
+    """More than any ball holds of each element: the mass of 27 boxes, none narrower than its radius.
+
+    Where structures are so large that the boxes would fill memory it is all the mass of the element.
+    """
     if not len(cloud.points):
         return np.zeros(len(cloud.elements))
     boxes, size = lattice.boxes_of(cloud.points)
-    number = np.ravel_multi_index(tuple(boxes.T), size)
     cells = int(np.prod(size))
+    if cells * len(cloud.masses) > _MOST_BOXES:
+        return cloud.masses.sum(0)
+    number = np.ravel_multi_index(tuple(boxes.T), size)
     shares = np.bincount(cloud.place * cells + number, cloud.weights, len(cloud.masses) * cells)
     held = (cloud.masses.T @ shares.reshape(-1, cells)).reshape(-1, *size)
     for axis in (1, 2, 3):
@@ -207,6 +213,8 @@ def _heaviest_box(x: np.ndarray, w: np.ndarray, lattice: Lattice) -> np.ndarray:
     """Mean of the points in the box of about 0.5 Å that holds the most mass, all images being one."""
     boxes, size = lattice.boxes_of(x)
     number = np.ravel_multi_index(tuple(boxes.T), size)
+    if np.prod(size) > _MOST_BOXES:
+        number = np.unique(number, return_inverse=True)[1]
     mine = number == np.bincount(number, w).argmax()
     one = x[mine][0]
     return one + (w[mine] @ lattice.short(x[mine] - one)) / w[mine].sum()
