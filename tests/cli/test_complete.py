@@ -63,12 +63,24 @@ def test_the_density_is_in_the_page_of_one_missing_atom(run, here, broken, model
     assert (here / "broken-completed.html").stat().st_size > 50_000
 
 
+def test_the_first_proposal_is_the_same_however_many_are_asked_for(run, here, broken, model):
+    shares = []
+    for ranks in (1, 3):
+        target = here / "new folder" / f"{ranks}.xyz"
+        arguments = ("-n", 2, "--model", model, "--ranks", ranks, "--out", target, "--no-page")
+        status, _, err = run("complete", broken, *arguments)
+        assert (status, err) == (0, "")
+        shares.append(read(target, 0).info["probability"])
+    assert shares[0] == shares[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--model", "nowhere"), "no run, no model file"),
         (("--index", 7), "holds 1 structures"),
         (("-n", 0), "Invalid value"),
+        (("--out", "whole.cif"), "so name it NAME.xyz"),
     ],
 )
 def test_mistakes_are_explained(run, broken, arguments, message):

@@ -71,6 +71,17 @@ def test_cells_are_kept_and_images_are_the_same_place():
     assert float(away.norm()) < 1e-9
 
 
+def test_what_lies_beside_a_proposal_does_not_make_it_likelier():
+    def beside(structures: Structures) -> Proposals:
+        """A place, and one of the same element 0.4 Å from it: masses of two balls."""
+        n = len(structures)
+        places = torch.tensor([[2.0, 0.0, 0.0], [2.4, 0.0, 0.0]]).double().expand(n, 2, 3)
+        return Proposals(places, torch.full((n, 2), 8), torch.tensor([[0.6, 0.3]]).double().expand(n, 2))
+
+    (found,) = complete(beside, carbon(), 1)
+    assert found.probability == pytest.approx(0.6)
+
+
 @pytest.mark.parametrize("settings", [{"missing": 0}, {"ranks": 0}, {"beams": 0}])
 def test_nonsense_is_refused(settings):
     with pytest.raises(ValueError, match="has to be 1 or more"):

@@ -39,6 +39,7 @@ def complete(
     of them, and a page to look at them in 3D.
     """
     from atomscape.cli.output import console, table
+    from atomscape.generate.complete import BEAMS
     from atomscape.generate.complete import complete as completions
     from atomscape.generate.models import completion_model
     from atomscape.generate.scoring import proposer
@@ -46,9 +47,10 @@ def complete(
     screen, s = console(), _structure(what, index, reading(key, unit, stress, False))
     target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-completed.xyz")
     files = [target, target.with_suffix(".svg")] + ([target.with_suffix(".html")] if page else [])
+    _refuse_others(target)
     _refuse_existing(files, overwrite)
     chosen, name = completion_model(model, s)
-    found = completions(proposer(chosen, 2 * ranks), s, missing, ranks)
+    found = completions(proposer(chosen, max(2 * ranks, BEAMS)), s, missing, ranks)
     if not found:
         raise ValueError(f"{name} has no proposal for {what}: no atom of it has anything to say")
     shown = table("rank", "probability", "atoms (Å)", right=(0, 1))
@@ -66,7 +68,15 @@ def _structure(what: str, index: int, how) -> Structures:
     store = load(what, how)
     if not -len(store) <= index < len(store):
         raise ValueError(f"--index {index}: {what} holds {len(store)} structures, numbered from 0")
-    return store[index : index + 1 or None].to(dtype=store[index : index + 1 or None].positions.dtype)
+    return store[index]
+
+
+def _refuse_others(target: Path) -> None:
+    if target.suffix not in (".xyz", ".extxyz"):
+        raise ValueError(
+            f"--out {target}: structures are written as extended xyz, so name it NAME.xyz; the picture and "
+            "the page become NAME.svg and NAME.html"
+        )
 
 
 def _refuse_existing(files: list[Path], overwrite: bool) -> None:
@@ -95,6 +105,7 @@ def _write(files: list[Path], s: Structures, found: list[Completion], model: Mod
     from atomscape.view.picture import write_picture
     from atomscape.view.proposals import Proposal, proposals_scene
 
+    files[0].parent.mkdir(parents=True, exist_ok=True)
     images = []
     for k, c in enumerate(found, start=1):
         image = to_ase(added(s, c))[0]

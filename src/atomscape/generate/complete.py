@@ -6,8 +6,10 @@ the other, and the probability of a completion is that of all orders in which it
     P(set) = Σ_{a ∈ set} P(set without a) · (mass of a in the density of the structure with them)
 
 Every partial completion is continued with several proposals; the best are kept (beam search). Ways that end
-in the same structure, in whatever order, are one, and their probabilities add up. The number of missing atoms
-is given, so where it is more than one the probabilities of all ways that were found are divided by their sum.
+in the same structure, in whatever order, are one, and their probabilities add up. Two proposals for the same
+completion that are next to one another are one too; the weaker adds nothing, since its mass lies elsewhere.
+The number of missing atoms is given, so where it is more than one the probabilities of all ways that were
+found are divided by their sum.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from atomscape.atoms.nearest_image import nearest_image
 from atomscape.atoms.structures import Structures
 from atomscape.generate.scoring import Propose
 from atomscape.shapes import Float, Int, Tensor
+
+BEAMS = 10
+"""Partial completions kept on the way."""
 
 SAME = 0.5
 """Å; two completions whose atoms pair up within it are one."""
@@ -36,7 +41,7 @@ class Completion:
 
 
 def complete(
-    propose: Propose, structure: Structures, missing: int = 1, ranks: int = 5, beams: int = 10
+    propose: Propose, structure: Structures, missing: int = 1, ranks: int = 5, beams: int = BEAMS
 ) -> list[Completion]:
     """Ranked ways to add ``missing`` atoms to a structure, the most probable first.
 
@@ -92,15 +97,18 @@ def _continued(propose: Propose, s: Structures, kept: Sequence[Completion], keep
             sure = float(given.probabilities[i, k])
             x = torch.cat([parent.positions, given.positions[i, k : k + 1].to(parent.positions)])
             z = torch.cat([parent.numbers, given.numbers[i, k : k + 1]])
-            children.append(Completion(x, z, parent.probability * sure))
+            children.append((Completion(x, z, parent.probability * sure), i))
     found: list[Completion] = []
-    for child in sorted(children, key=lambda c: -c.probability):
+    ways: list[set[int]] = []
+    for child, parent in sorted(children, key=lambda c: -c[0].probability):
         same = next((k for k, other in enumerate(found) if _same(child, other, s)), None)
         if same is None:
             found.append(child)
-        else:
+            ways.append({parent})
+        elif parent not in ways[same]:
             total = min(1.0, found[same].probability + child.probability)
             found[same] = replace(found[same], probability=total)
+            ways[same].add(parent)
     return sorted(found, key=lambda c: -c.probability)[:keep]
 
 
