@@ -16,7 +16,7 @@ from math import gcd
 
 import numpy as np
 import torch
-from scipy.spatial import Voronoi, cKDTree
+from scipy.spatial import KDTree, Voronoi
 
 from atomscape.atoms.cells import heights
 from atomscape.atoms.structures import Structures
@@ -56,7 +56,7 @@ def voids(
     centres = Voronoi(images).vertices
     inside = centres @ np.linalg.inv(cell)
     centres = centres[((inside > -1e-6) & (inside < 1 - 1e-6)).all(1)]
-    radii = cKDTree(images).query(centres)[0]
+    radii = KDTree(images).query(centres)[0]
     chosen: list[int] = []
     for k in np.lexsort((*centres.round(3).T, -radii.round(3))).tolist():
         off = (centres[chosen] - centres[k]) @ np.linalg.inv(cell)

@@ -181,7 +181,7 @@ def _bounds(cloud: Cloud, lattice: Lattice) -> np.ndarray:
         edge[axis] = (1, 1)
         wide = np.pad(held, edge, mode="wrap" if wraps else "constant")
         n = held.shape[axis]
-        held = sum(np.take(wide, range(k, k + n), axis) for k in range(3))
+        held = np.sum([np.take(wide, range(k, k + n), axis) for k in range(3)], axis=0)
     return held.reshape(len(held), -1).max(1)
 
 

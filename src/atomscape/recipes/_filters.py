@@ -90,7 +90,7 @@ def learned(
 
 
 def clouds(
-    rng: np.random.Generator, sizes: Sequence[int], side: float, closest: float = 0.0
+    rng: np.random.Generator, sizes: Sequence[int] | np.ndarray, side: float, closest: float = 0.0
 ) -> list[Float[np.ndarray, "points 3"]]:
     """Points drawn evenly in cubes of a side; one that is closer than ``closest`` to a former is left out."""
     made = []

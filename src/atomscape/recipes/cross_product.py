@@ -72,7 +72,7 @@ def run(config: Config, out: Path, console: Console) -> Outcome:
     return Outcome(figure, (*values_of(curves, results), control_value))
 
 
-def labelled(rng: np.random.Generator, sizes: Sequence[int]) -> Structures:
+def labelled(rng: np.random.Generator, sizes: Sequence[int] | np.ndarray) -> Structures:
     """Clouds with currents of random directions and strengths, and their fields."""
     points = clouds(rng, sizes, SIDE, CLOSEST)
     currents = [rng.normal(size=x.shape) for x in points]

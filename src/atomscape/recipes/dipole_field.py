@@ -64,7 +64,7 @@ def run(config: Config, out: Path, console: Console) -> Outcome:
     )
 
 
-def labelled(rng: np.random.Generator, sizes: Sequence[int]) -> Structures:
+def labelled(rng: np.random.Generator, sizes: Sequence[int] | np.ndarray) -> Structures:
     """Clouds with dipoles of random directions and lengths, and their fields."""
     points = clouds(rng, sizes, SIDE, CLOSEST)
     sources = [rng.normal(size=x.shape) for x in points]

@@ -65,7 +65,7 @@ def run(config: Config, out: Path, console: Console) -> Outcome:
     return Outcome(f"gravity: F₁ is −1/r² within {worst(curves):.2g} %", values_of(curves, results))
 
 
-def labelled(rng: np.random.Generator, sizes: Sequence[int]) -> Structures:
+def labelled(rng: np.random.Generator, sizes: Sequence[int] | np.ndarray) -> Structures:
     """Clouds with masses and accelerations."""
     points = clouds(rng, sizes, SIDE, CLOSEST)
     masses = [rng.uniform(LIGHTEST, HEAVIEST, len(x)) for x in points]

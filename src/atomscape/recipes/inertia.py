@@ -64,7 +64,7 @@ def run(config: Config, out: Path, console: Console) -> Outcome:
     )
 
 
-def labelled(rng: np.random.Generator, sizes: Sequence[int]) -> Structures:
+def labelled(rng: np.random.Generator, sizes: Sequence[int] | np.ndarray) -> Structures:
     """Clouds with masses, and the tensor at the first point; at the others it is not known."""
     points = clouds(rng, sizes, SIDE)
     masses, tensors = [], []

@@ -10,6 +10,7 @@ answer, so those two cannot be two classes, and count as one.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from rich.console import Console
@@ -49,7 +50,8 @@ class Config(Options):
 
 def run(config: Config, out: Path, console: Console) -> Outcome:
     """Train a network of each mode, and show each the moved shapes."""
-    store, values, details = load("tetris"), [], {"shapes": NAMES}
+    store, values = load("tetris"), []
+    details: dict[str, Any] = {"shapes": NAMES}
     for mode, title in MODES.items():
         results = trained(training(config, mode), out / mode, console)
         seen = class_outputs(load_model(out / mode), store, "test", "shape_class")
