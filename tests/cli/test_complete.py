@@ -15,14 +15,22 @@ from atomscape.learn.model import Model
 @pytest.fixture
 def model(here):
     """A small model with random weights: it proposes something, of whatever value."""
-    encoder = PlugIn.model_validate({"kind": "tfn", "l_max": 1, "channels": 4, "layers": 1})
-    head = PlugIn.model_validate({"kind": "complete", "elements": ["H", "C", "O"], "hidden": 4})
+    return saved(
+        here / "small.safetensors",
+        {"kind": "tfn", "l_max": 1, "channels": 4, "layers": 1},
+        {"kind": "complete", "elements": ["H", "C", "O"], "hidden": 4},
+    )
+
+
+def saved(path, encoder, head):
+    """A model of missing atoms with random weights, in a file."""
+    encoder, head = PlugIn.model_validate(encoder), PlugIn.model_validate(head)
     missing = PropertyRecord.of(PROPERTIES["missing_atoms"])
     heads = (HeadRecord(dataset="shared", predicts=missing, head=head),)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = Model(Architecture(encoder=encoder, heads=heads, datasets=("any",)))
-    return save_model(made, here / "small.safetensors")
+    return save_model(made, path)
 
 
 @pytest.fixture
@@ -72,6 +80,13 @@ def test_the_first_proposal_is_the_same_however_many_are_asked_for(run, here, br
         assert (status, err) == (0, "")
         shares.append(read(target, 0).info["probability"])
     assert shares[0] == shares[1]
+
+
+def test_a_model_without_a_density_has_a_page_of_places(run, here, broken):
+    kinds = ({"kind": f"atomscape.recipes.tfn_2018.{part}"} for part in ("network", "vote"))
+    status, _, err = run("complete", broken, "--model", saved(here / "vote.safetensors", *kinds))
+    assert (status, err) == (0, "")
+    assert "<canvas" in (here / "broken-completed.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def complete(
     from atomscape.cli.output import console, table
     from atomscape.generate.complete import BEAMS
     from atomscape.generate.complete import complete as completions
+    from atomscape.generate.density import has_density
     from atomscape.generate.models import completion_model
     from atomscape.generate.scoring import proposer
 
@@ -58,7 +59,7 @@ def complete(
         shown.add_row(str(k), f"{100 * c.probability:.1f} %", _in_words(c))
     screen.print(f"{s.formulas()[0]}: {missing} missing, by {name}")
     screen.print(shown)
-    _write(files, s, found, chosen if missing == 1 else None)
+    _write(files, s, found, chosen if missing == 1 and has_density(chosen) else None)
     screen.print(f"written: {', '.join(map(str, files))}")
 
 

@@ -15,6 +15,11 @@ from atomscape.learn.model import Model
 from atomscape.shapes import Float, Int, Tensor
 
 
+def has_density(model: Model) -> bool:
+    """Whether a head of the model gives a density of what is missing; others give places alone."""
+    return any(isinstance(h, CompletionHead) for h in model.heads.values())
+
+
 def density_of(model: Model, structure: Structures) -> Callable[[np.ndarray], np.ndarray]:
     """p(r) in Å⁻³, summed over elements, at points ``[points, 3]`` (Å) around a structure.
 
