@@ -34,6 +34,7 @@ extensions = [
     "results",
     "speed",
     "tenfold",
+    "vacancies",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "examples", "images/README.md", "gallery/sg_execution_times.rst"]

@@ -48,8 +48,6 @@ BASELINES: dict[str, Callable[[Structures], Proposals]] = {
     "copy by symmetry, else void": copy_sites(fill_voids(common)),
 }
 ATOMS = 1024
-SITES = {"perov_5": ("B", "A", "X", "X", "X")}
-"""What each atom of a cell is, in the order of the dataset: octahedral, between octahedra, anion."""
 
 
 def main() -> int:
@@ -88,7 +86,9 @@ def score(config: RunConfig, out: Path, crystals: int) -> dict[str, Any]:
     for question, asked in questions.items():
         file = kept / f"{question}.json"
         if not file.is_file():
-            made = compared(asked(), propose, SITES.get(data.name, ()) if question == "site" else ())
+            removed = asked()
+            sites = perovskite_sites(store, removed) if data.source == "perov_5" else None
+            made = compared(removed, propose, sites)
             write_atomic(file, (json.dumps(made, indent=1) + "\n").encode())
         scores[question] = json.loads(file.read_text())
         for name, one in scores[question]["guesses"].items():
@@ -146,7 +146,7 @@ def joined(parts: list[tuple[Removals, int, int]]) -> Removals:
 
 
 def compared(
-    asked: list[Removals], network: Callable[[Structures], Proposals], sites: tuple[str, ...]
+    asked: list[Removals], network: Callable[[Structures], Proposals], sites: np.ndarray | None
 ) -> dict[str, Any]:
     """Scores of all guesses on the same removals, what symmetry allows, and by site where they have names."""
     orbits = [[orbit(s, x.numpy()) for s, x in zip(a.structures, a.positions, strict=True)] for a in asked]
@@ -163,11 +163,23 @@ def compared(
         )
         one = report(answers) | {"seconds": round(seconds, 1)}
         one["accuracy_up_to_symmetry"] = up_to_symmetry(asked, given, orbits)
-        if sites:
-            of = np.array(sites)[answers.atom]
-            one["sites"] = {site: report(chosen(answers, of == site)) for site in sorted(set(sites))}
+        if sites is not None:
+            one["sites"] = {
+                site: report(chosen(answers, sites == site)) for site in np.unique(sites).tolist()
+            }
         made["guesses"][name] = one
     return made
+
+
+def perovskite_sites(store: Store, asked: list[Removals]) -> np.ndarray:
+    """Kind of each removed site: A, B or X. Three anions come last; of the cations B is nearer to them."""
+    row, atom = (torch.cat([getattr(a, k) for a in asked]) for k in ("row", "atom"))
+    s = store[row.numpy()].to(dtype=torch.float64)
+    x = s.positions.view(-1, 5, 3)
+    away = (x[:, :2, None] - x[:, None, 2:]).reshape(-1, 3)
+    cell, pbc = s.cell.repeat_interleave(6, 0), s.pbc.repeat_interleave(6, 0)
+    second_is_b = nearest_image(away, cell, pbc).norm(dim=1).view(-1, 2, 3).mean(2).argmin(1)
+    return np.where(atom >= 2, "X", np.where(atom == second_is_b, "B", "A"))
 
 
 def up_to_symmetry(

@@ -43,7 +43,7 @@ class Vacancies:
 
     @property
     def _remove(self) -> remove_atoms.RemoveAtoms:
-        return remove_atoms.build(remove_atoms.Config.model_validate({}))
+        return remove_atoms.build(remove_atoms.Config(least=1, most=1, together=0.0))
 
     def __call__(self, structures: Structures, rng: np.random.Generator) -> Structures:
         """Repeat some of the structures, then remove one atom of each; at least one always stays."""
