@@ -32,7 +32,7 @@ def accuracy(root: Path) -> str:
     lines = _head("network", "parameters", "seeds", *(f"{n} atoms" for n in SETS.values()), "CPU")
     for name, title in NETWORKS.items():
         of = runs(root, name)
-        cells = [f"{_percent(of, part, 'accuracy')} / {_shown(of, part, 'distance_mae', 3)}" for part in SETS]
+        cells = [f"{_shown(of, part, 'accuracy', 2, 100)} / {_shown(of, part, 'distance_mae', 3)}" for part in SETS]
         minutes = f"{mean(r['cpu_seconds'] for r in of) / 60:.0f} min"
         lines.append(_row(f"**{title}**", f"{of[0]['n_parameters']:,}", str(len(of)), *cells, minutes))
     for title, values in {"published talk": TALK, "published paper": PAPER}.items():
@@ -49,7 +49,7 @@ def elements(root: Path, part: str = "test_19") -> str:
     for name, title in NETWORKS.items():
         of = runs(root, name)
         found = [[r["elements"][s]["accuracy"]["value"] for r in _scores(of, part)] for s in symbols]
-        cells = [_of(values, 100, 1) for values in found]
+        cells = [_of(values, 100, 2) for values in found]
         lines.append(_row(f"**{title}**", *cells, _percent(of, part, "balanced_accuracy")))
     return "\n".join([*lines, ""])
 

@@ -47,7 +47,7 @@ def root(tmp_path, tables):
 
 def test_mean_and_deviation_over_seeds(tables, root):
     text = tables.accuracy(root)
-    assert "98.0 ± 1.4 / 0.100 ± 0.000" in text
+    assert "98.00 ± 1.41 / 0.100 ± 0.000" in text
     assert "| 20 min |" in text
     assert "94.7 / 0.15" in text
 
@@ -55,7 +55,7 @@ def test_mean_and_deviation_over_seeds(tables, root):
 def test_rare_elements_are_seen(tables, root):
     text = tables.elements(root)
     assert "N (7)" in text
-    assert "50.0 ± 0.0" in text
+    assert "50.00 ± 0.00" in text
 
 
 def test_calibration_and_density(tables, root):
