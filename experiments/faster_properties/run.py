@@ -110,9 +110,8 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
 def of_composition(name: str, parts: dict[str, Structures], config: dict) -> list[dict]:
     """Row of the baseline: a linear regression on composition alone."""
     elements = parts["train"].numbers.unique().tolist()
-    designs = {part: composition(parts[part], elements) for part in ("train", "test")}
-    if name == "gap":  # a gap does not grow with the molecule: fractions of the elements, and a constant
-        designs = {k: np.c_[d / d.sum(1, keepdims=True), np.ones(len(d))] for k, d in designs.items()}
+    counts = {part: composition(parts[part], elements) for part in ("train", "test")}
+    designs = {part: np.c_[c, np.ones(len(c))] for part, c in counts.items()}
     fitted = designs["test"] @ least_squares(designs["train"], labels_of(parts["train"])[name])
     return [row("composition", fitted - labels_of(parts["test"])[name], config, [], parts["test"])]
 
