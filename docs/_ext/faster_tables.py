@@ -75,8 +75,8 @@ def cost(results: dict) -> str:
     ]
     return (
         f"The network learned the gap from {n:,} molecules ({'; '.join(parts)}). At {seconds:.0f} s each, "
-        f"these labels are {n * seconds / 3600:,.0f} hours of DFT, and more where molecules are larger: a model "
-        "pays where more molecules are asked about than it was taught."
+        f"these labels are {n * seconds / 3600:,.0f} hours of DFT, and more where molecules are larger: a "
+        "model pays where more molecules are asked about than it was taught."
     )
 
 
