@@ -1,0 +1,1 @@
+"""Recipes: configs and experiments that ship with the package."""
