@@ -7,9 +7,9 @@ Atom i votes for element z with weight w[i, z], Σ w = 1 over a structure, and s
 
 Each *shell* s has a mean distance μ and width σ (Å) and an angular distribution of its own; v, μ, σ and c
 depend on i and z, too. Every factor is normalised, so p is a density in Å⁻³ that integrates to one over space
-and elements, but for the tail of a shell at d < 0, which is lost: 2 % where μ = 2 σ, more where a shell is nearer
-and wider than atoms are. It can have several peaks: a site is not averaged with its mirror image. It turns with
-the structure, since the c[l, m] do.
+and elements, but for the tail of a shell at d < 0, which is lost: 2 % where μ = 2 σ, more for shells that are
+nearer and wider than atoms are. It can have several peaks: a site is not averaged with its mirror image. It
+turns with the structure, since the c[l, m] do.
 
 The integral over the sphere is a Lebedev rule that is exact for polynomials of degree 65; the coefficients
 are bounded (``SHARPEST``) so that it also holds for the exponential, to 1e-4 at worst. Expansions of this
