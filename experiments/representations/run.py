@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from learning import choose, distances, errors, median_distance, nearest, predicted, scaled
 from seeing import (
     bonding_read,
     bonds_of,
@@ -34,6 +33,7 @@ from atomscape.data.splits import index_file_split
 from atomscape.learn.checkpoint import write_atomic
 from atomscape.learn.results import commit
 from atomscape.units import convert
+from learning import choose, distances, errors, median_distance, nearest, predicted, scaled
 
 HERE = Path(__file__).parent
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "rdkit", "numba", "ase")
