@@ -71,6 +71,18 @@ def test_cells_are_kept_and_images_are_the_same_place():
     assert float(away.norm()) < 1e-9
 
 
+def test_where_nothing_more_is_proposed_there_is_no_completion():
+    assert complete(knows_three_sites, carbon(), 5) == []
+
+
+def test_proposals_that_are_worth_nothing_stay_so():
+    def worthless(structures: Structures) -> Proposals:
+        given = knows_three_sites(structures)
+        return Proposals(given.positions, given.numbers, torch.zeros_like(given.probabilities))
+
+    assert {c.probability for c in complete(worthless, carbon(), 2)} == {0.0}
+
+
 def test_what_lies_beside_a_proposal_does_not_make_it_likelier():
     def beside(structures: Structures) -> Proposals:
         """A place, and one of the same element 0.4 Å from it: masses of two balls."""

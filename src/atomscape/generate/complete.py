@@ -43,7 +43,7 @@ class Completion:
 def complete(
     propose: Propose, structure: Structures, missing: int = 1, ranks: int = 5, beams: int = BEAMS
 ) -> list[Completion]:
-    """Ranked ways to add ``missing`` atoms to a structure, the most probable first.
+    """Ranked ways to add ``missing`` atoms to a structure, the most probable first; maybe none.
 
     Parameters
     ----------
@@ -67,9 +67,10 @@ def complete(
     none = structure.positions.new_zeros(0, 3), structure.numbers.new_zeros(0)
     kept = [Completion(*none, 1.0)]
     for _ in range(missing):
-        kept = _continued(propose, structure, kept, max(ranks, beams))
+        kept = _continued(propose, structure, kept, max(ranks, beams)) if kept else []
     total = sum(c.probability for c in kept)
-    kept = [replace(c, probability=c.probability / total) for c in kept] if missing > 1 else kept
+    if missing > 1 and total > 0:
+        kept = [replace(c, probability=c.probability / total) for c in kept]
     return kept[:ranks]
 
 
