@@ -13,7 +13,7 @@ is, without self-interaction and nonlinearity. Parity is not tracked: r̂×v mix
 
 It is here to compare with. A sum over all pairs grows with the structure and means nothing in a crystal, and
 a gate on a norm is not smooth where vectors vanish. ``smooth_cutoff``, which the paper does not have, takes F
-to zero; that repairs what goes wrong in molecules larger than those of the training.
+to zero: what lies far away then no longer adds to sums that grow with the molecule.
 """
 
 from __future__ import annotations
