@@ -32,7 +32,8 @@ def accuracy(root: Path) -> str:
     lines = _head("network", "parameters", "seeds", *(f"{n} atoms" for n in SETS.values()), "CPU")
     for name, title in NETWORKS.items():
         of = runs(root, name)
-        cells = [f"{_shown(of, part, 'accuracy', 2, 100)} / {_shown(of, part, 'distance_mae', 3)}" for part in SETS]
+        right = [_shown(of, part, "accuracy", 2, 100) for part in SETS]
+        cells = [f"{a} / {_shown(of, part, 'distance_mae', 3)}" for a, part in zip(right, SETS, strict=True)]
         minutes = f"{mean(r['cpu_seconds'] for r in of) / 60:.0f} min"
         lines.append(_row(f"**{title}**", f"{of[0]['n_parameters']:,}", str(len(of)), *cells, minutes))
     for title, values in {"published talk": TALK, "published paper": PAPER}.items():
