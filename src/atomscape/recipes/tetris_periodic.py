@@ -49,8 +49,8 @@ class Config(Options):
     l_max: int = Field(4, ge=0)
     layers: int = Field(1, ge=1)
     channels: int = Field(16, ge=1)
-    epochs: int = Field(150, ge=1)
-    learning_rate: float = Field(0.005, gt=0)
+    epochs: int = Field(200, ge=1)
+    learning_rate: float = Field(0.003, gt=0)
 
 
 def run(config: Config, out: Path, console: Console) -> Outcome:
