@@ -111,3 +111,21 @@ def test_elements_that_no_shipped_model_knows(run, here):
     status, _, err = run("complete", here / "gold.xyz")
     assert status == 1
     assert "crystals of Au" in " ".join(err.split())
+
+
+def test_elements_that_a_model_was_not_trained_on_are_told(run, here, model):
+    from ase.build import molecule
+
+    write(here / "fluoride.xyz", molecule("HF"))
+    status, out, err = run("complete", here / "fluoride.xyz", "--model", model, "--no-page")
+    assert (status, err) == (0, "")
+    assert "what it makes of F is a guess" in out
+
+
+def test_two_atoms_on_one_spot_are_refused(run, here, model):
+    from ase import Atoms
+
+    write(here / "twice.xyz", Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [0.96, 0, 0.01]]))
+    status, _, err = run("complete", here / "twice.xyz", "--model", model)
+    assert status == 1
+    assert "atoms 1 and 2 are closer than 0.3 Å" in " ".join(err.split())

@@ -160,3 +160,14 @@ def test_a_training_has_a_figure_and_no_target(run, copper, here):
     assert out.splitlines()[-1].startswith("potential: test MAE of energy ")
     assert out.splitlines()[-1].endswith("(no target)")
     assert json.loads((here / "a" / "results.json").read_text())["seed"] == 3
+
+
+def test_starting_anew_keeps_what_was_there(tmp_path):
+    from atomscape.learn.experiment import Options, open_folder
+
+    out = tmp_path / "out"
+    open_folder(out, "tetris", Options(), False, False)
+    (out / "notes.txt").write_text("mine")
+    open_folder(out, "tetris", Options(), False, True)
+    assert not (out / "notes.txt").exists()
+    assert (tmp_path / "out-before-1" / "notes.txt").read_text() == "mine"

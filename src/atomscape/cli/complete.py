@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from atomscape.learn.model import Model
 
 
+COINCIDENT = 0.3
+"""Å; no two atoms are as close."""
+
+
 def complete(
     what: Annotated[str, typer.Argument(metavar="FILE", help="A file that ASE reads, or any other data.")],
     missing: Annotated[int, typer.Option("-n", "--missing", min=1, help="How many atoms are missing.")] = 1,
@@ -42,7 +46,7 @@ def complete(
     from atomscape.generate.complete import BEAMS
     from atomscape.generate.complete import complete as completions
     from atomscape.generate.density import has_density
-    from atomscape.generate.models import completion_model
+    from atomscape.generate.models import completion_model, strangers
     from atomscape.generate.scoring import proposer
 
     screen, s = console(), _structure(what, index, reading(key, unit, stress, False))
@@ -58,6 +62,8 @@ def complete(
     for k, c in enumerate(found, start=1):
         shown.add_row(str(k), f"{100 * c.probability:.1f} %", _in_words(c))
     screen.print(f"{s.formulas()[0]}: {missing} missing, by {name}")
+    for line in strangers(chosen, s):
+        screen.print(line)
     screen.print(shown)
     _write(files, s, found, chosen if missing == 1 and has_density(chosen) else None)
     screen.print(f"written: {', '.join(map(str, files))}")
@@ -69,7 +75,20 @@ def _structure(what: str, index: int, how) -> Structures:
     store = load(what, how)
     if not -len(store) <= index < len(store):
         raise ValueError(f"--index {index}: {what} holds {len(store)} structures, numbered from 0")
-    return store[index]
+    chosen = store[index]
+    _refuse_coincident(chosen)
+    return chosen
+
+
+def _refuse_coincident(s: Structures) -> None:
+    from atomscape.atoms.neighbours import neighbour_graph
+
+    pairs = neighbour_graph(s, COINCIDENT)
+    if pairs.n_edges:
+        i, j = int(pairs.centre[0]), int(pairs.neighbour[0])
+        raise ValueError(
+            f"atoms {i} and {j} are closer than {COINCIDENT} Å to one another; take one of them out"
+        )
 
 
 def _refuse_others(target: Path) -> None:

@@ -50,7 +50,7 @@ def run(
         bool, typer.Option("--resume", help="Go on where a run in that folder was stopped or killed.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start anew where the recipe was run before.")
+        bool, typer.Option("--overwrite", help="Start anew; the former folder is renamed.")
     ] = False,
 ) -> None:
     """Run a recipe; the last line is its figure and whether the target is met, and so is the exit status.

@@ -9,7 +9,7 @@ Every partial completion is continued with several proposals; the best are kept 
 in the same structure, in whatever order, are one, and their probabilities add up. Two proposals for the same
 completion that are next to one another are one too; the weaker adds nothing, since its mass lies elsewhere.
 The number of missing atoms is given, so where it is more than one the probabilities of all ways that were
-found are divided by their sum.
+found, those that are not kept too, are divided by their sum.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def complete(
     none = structure.positions.new_zeros(0, 3), structure.numbers.new_zeros(0)
     kept = [Completion(*none, 1.0)]
     for _ in range(missing):
-        kept = _continued(propose, structure, kept, max(ranks, beams)) if kept else []
+        kept = _continued(propose, structure, kept[: max(ranks, beams)]) if kept else []
     total = sum(c.probability for c in kept)
     if missing > 1 and total > 0:
         kept = [replace(c, probability=c.probability / total) for c in kept]
@@ -87,8 +87,8 @@ def added(structure: Structures, completion: Completion) -> Structures:
     )
 
 
-def _continued(propose: Propose, s: Structures, kept: Sequence[Completion], keep: int) -> list[Completion]:
-    """Each completion with one atom more, the ``keep`` best that differ."""
+def _continued(propose: Propose, s: Structures, kept: Sequence[Completion]) -> list[Completion]:
+    """Each completion with one atom more: all that differ, the most probable first."""
     given = propose(Structures.concatenate([added(s, c) for c in kept]))
     children = []
     for i, parent in enumerate(kept):
@@ -110,7 +110,7 @@ def _continued(propose: Propose, s: Structures, kept: Sequence[Completion], keep
             total = min(1.0, found[same].probability + child.probability)
             found[same] = replace(found[same], probability=total)
             ways[same].add(parent)
-    return sorted(found, key=lambda c: -c.probability)[:keep]
+    return sorted(found, key=lambda c: -c.probability)
 
 
 def _same(a: Completion, b: Completion, s: Structures) -> bool:

@@ -52,8 +52,20 @@ def completion_model(what: str | None, structure: Structures) -> tuple[Model, st
     raise ValueError(
         f"no model that comes with atomscape was trained on {kind} of {', '.join(sorted(elements))}; there "
         f"is {have}. Train one on structures like yours (experiments/missing_atom has the settings) and name "
-        "it with --model"
+        "it with --model, or name one of these for a molecule in a box"
     )
+
+
+def strangers(model: Model, structure: Structures) -> list[str]:
+    """What has to be said where a structure holds elements that the model was not trained on."""
+    trained = {s for head in model.heads.values() for s in getattr(head, "symbols", ())}
+    there = {chemical_symbols[z] for z in structure.numbers.unique().tolist()}
+    if not trained or there <= trained:
+        return []
+    others = ", ".join(sorted(there - trained))
+    return [
+        f"note: the model was trained on {', '.join(sorted(trained))}; what it makes of {others} is a guess"
+    ]
 
 
 def _refuse_others(model: Model, name: str) -> None:

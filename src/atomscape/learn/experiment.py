@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -176,13 +175,21 @@ def open_folder(folder: Path, name: str, config: Options, resume: bool, overwrit
                 f"{folder} holds recipe {there['recipe']} already: --resume continues it, --overwrite starts "
                 "anew; or name another folder"
             )
-        shutil.rmtree(folder)
+        _put_aside(folder)
     elif folder.is_dir() and any(not f.name.endswith(".tmp") for f in folder.iterdir()):
         raise ValueError(
             f"{folder} is not empty and holds no recipe's run; name another folder, nothing in it was touched"
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(path, (json.dumps(asked, indent=1) + "\n").encode())
+
+
+def _put_aside(folder: Path) -> None:
+    """Rename a folder to make room: what a person kept in it is not for a program to delete."""
+    n = 1
+    while (aside := folder.with_name(f"{folder.name}-before-{n}")).exists():
+        n += 1
+    folder.rename(aside)
 
 
 def _refuse_changes(there: dict[str, Any], asked: dict[str, Any], folder: Path) -> None:
