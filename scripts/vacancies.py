@@ -170,7 +170,8 @@ def compared(
     orbits = [[orbit(s, x.numpy()) for s, x in zip(a.structures, a.positions, strict=True)] for a in asked]
     sizes = np.array([len(o) for batch in orbits for o in batch])
     made: dict[str, Any] = {"ceiling": float((1 / sizes).mean()), "guesses": {}}
-    made["copied"] = float(np.mean([len(copies(s)[0]) > 0 for a in asked for s in a.structures]))
+    copied = np.array([len(copies(s)[0]) > 0 for a in asked for s in a.structures])
+    made["copied"] = float(copied.mean())
     for name, propose in {"network": network, **BASELINES}.items():
         begin = time.perf_counter()
         given = [propose(a.structures) for a in asked]
@@ -181,12 +182,20 @@ def compared(
         )
         one = report(answers) | {"seconds": round(seconds, 1)}
         one["accuracy_up_to_symmetry"] = up_to_symmetry(asked, given, orbits)
+        one["without_copy"] = None if copied.all() else of_sites(chosen(answers, ~copied))
         if sites is not None:
-            one["sites"] = {
-                site: report(chosen(answers, sites == site)) for site in np.unique(sites).tolist()
-            }
-        made["guesses"][name] = one
+            kinds = np.unique(sites).tolist()
+            one["sites"] = {kind: of_sites(chosen(answers, sites == kind)) for kind in kinds}
+        made["guesses"][name] = (
+            one if name == "network" else {k: v for k, v in one.items() if k != "elements"}
+        )
     return made
+
+
+def of_sites(answers: Answers) -> dict[str, Any]:
+    """The scores that are kept of some of the sites."""
+    found = report(answers)
+    return {k: found[k] for k in OF_SITES}
 
 
 def perovskite_sites(store: Store, asked: list[Removals]) -> np.ndarray:

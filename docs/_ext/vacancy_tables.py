@@ -28,14 +28,16 @@ def accuracy(root: Path, name: str) -> str:
     """Network and guesses side by side, on both questions."""
     lines = _head(
         "missing", "guess", "right, %", "mean over elements, %", "right but for symmetry, %",
-        "among three, %", "right element, %", "within 0.5 Å, %", "off by, Å",
+        "among three, %", "right element, %", "within 0.5 Å, %", "off by, Å", "right where none is alike, %",
     )  # fmt: skip
     for question, asked in results(root, name)["vacancies"].items():
         for guess, one in asked["guesses"].items():
             keys = ("accuracy", "balanced_accuracy", "accuracy_up_to_symmetry", "top_3_accuracy")
             cells = [_percent(one, k) for k in (*keys, "element_accuracy", "within_0.5")]
             far = f"{one['distance_mae']['value']:.2f}"
-            lines.append(_row(QUESTIONS[question], _bold(guess), *cells, far))
+            alone = one["without_copy"]
+            cells += [far, "–" if alone is None else _percent(alone, "accuracy")]
+            lines.append(_row(QUESTIONS[question], _bold(guess), *cells))
     return "\n".join([*lines, ""])
 
 

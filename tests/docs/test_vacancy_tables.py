@@ -29,11 +29,17 @@ def scores(right: float) -> dict:
     return one | {"calibration": {"expected_error": 0.012}}
 
 
+def without(guesses: dict) -> dict:
+    """Guesses where every site has a copy."""
+    return {name: one | {"without_copy": None} for name, one in guesses.items()}
+
+
 @pytest.fixture
 def root(tmp_path):
     guesses = {"network": scores(0.5), "a void": scores(0.125)}
     for one in guesses.values():
         one["sites"] = {"A": scores(0.25), "X": scores(0.75)}
+        one["without_copy"] = scores(0.0625)
     asked = {"ceiling": 0.9, "copied": 0.6, "guesses": guesses}
     content = {
         "counts": {"perov_5": {"train": 11356}},
@@ -41,7 +47,7 @@ def root(tmp_path):
         "n_parameters": 234034,
         "cpu_seconds": 456.0,
         "threads": 1,
-        "vacancies": {"site": asked, "vacancy": asked},
+        "vacancies": {"site": asked, "vacancy": asked | {"guesses": without(guesses)}},
     }
     folder = tmp_path / "experiments" / "done"
     folder.mkdir(parents=True)
@@ -53,6 +59,8 @@ def test_guesses_stand_beside_the_network_on_both_questions(tables, root):
     text = tables.accuracy(root, "done")
     assert text.count("| **network** | 50.0 |") == 2
     assert "| one atom of a supercell | a void | 12.5 |" in text
+    assert text.count("| 0.31 | 6.2 |") == 2
+    assert text.count("| 0.31 | – |") == 2
 
 
 def test_sites_have_columns_of_their_own(tables, root):
