@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from atomscape.atoms.crystal_symmetry import as_spglib, ask_spglib
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.get import catalogue
@@ -226,11 +227,7 @@ def test_shapes_of_one_label_only_are_not_chiral() -> None:
 
 
 def space_group(s: Structures) -> int:
-    import spglib
-
-    cell = s.cell[0].numpy()
-    fractional = s.positions.numpy() @ np.linalg.inv(cell)
-    return spglib.get_symmetry_dataset((cell, fractional, s.numbers.numpy()), symprec=1e-3).number
+    return ask_spglib("get_symmetry_dataset", as_spglib(s), symprec=1e-3).number
 
 
 @pytest.mark.parametrize("name", crystal_prototypes.NAMES)
