@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atomscape.atoms.formulas import reduced_formulas
 from atomscape.data.load import load
 from atomscape.data.splits import Split, random_split, write_index_file
 from atomscape.data.store import Store
@@ -23,9 +24,12 @@ SMALL = {"train": 1000, "val": 200, "test": 1000}
 LARGER = {"test_19": (19, 19), "test_23": (23, 23), "test_25_29": (25, 29)}
 """Tests on molecules larger than any that trains, of so many atoms, 1,000 each."""
 
+VACANCIES = {"train": 12000, "val": 500, "test": 1000}
+"""Crystals of 2 to 20 atoms; no reduced formula stands in two parts."""
+
 
 def main() -> None:
-    """Write ``qm9_5k`` (any molecule), ``qm9_missing_atom_seedN`` and ``mp_5k`` (MP-20 formation energy)."""
+    """Write all of them; the name says of which dataset and for which experiment."""
     here = Path(__file__).parent
     qm9 = load("qm9")
     write_index_file(here / "qm9_5k.json", random_split(len(qm9), PARTS, SEED), qm9, SEED, prefix="gdb_")
@@ -36,6 +40,9 @@ def main() -> None:
     labelled = np.flatnonzero(np.isfinite(crystals.values("formation_energy")))
     split = random_split(labelled, PARTS, SEED)
     write_index_file(here / "mp_5k.json", split, crystals, SEED, prefix="")
+    write_index_file(
+        here / "mp_vacancies.json", vacancies_split(crystals, labelled), crystals, SEED, prefix=""
+    )
 
 
 def missing_atom_split(qm9: Store, seed: int) -> Split:
@@ -44,6 +51,22 @@ def missing_atom_split(qm9: Store, seed: int) -> Split:
     split = random_split(np.flatnonzero((counts >= 5) & (counts <= 18)), SMALL, seed)
     for name, (low, high) in LARGER.items():
         split |= random_split(np.flatnonzero((counts >= low) & (counts <= high)), {name: 1000}, seed)
+    return split
+
+
+def vacancies_split(crystals: Store, rows: np.ndarray) -> Split:
+    """Parts between which no reduced formula is shared, drawn formula by formula."""
+    counts = np.asarray(crystals.counts)[rows]
+    rows = rows[(counts >= 2) & (counts <= 20)]
+    formula = np.unique(reduced_formulas(crystals[rows.tolist()]), return_inverse=True)[1]
+    order = np.random.default_rng(SEED).permutation(formula.max() + 1)
+    line = rows[np.argsort(order[formula], kind="stable")]
+    place = np.sort(order[formula])
+    first = np.r_[0, np.flatnonzero(np.diff(place)) + 1, len(line)]
+    split, start = {}, 0
+    for name, size in VACANCIES.items():
+        end = int(first[np.searchsorted(first, start + size, side="right") - 1])
+        split[name], start = np.sort(line[start:end]), end
     return split
 
 

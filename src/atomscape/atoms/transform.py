@@ -128,8 +128,12 @@ def strained(structures: Structures, strain: Float[Tensor, "*structures 3 3"]) -
     return replace(structures, positions=x, cell=structures.cell @ deformation.mT, labels={})
 
 
-def repeated(structures: Structures, times: tuple[int, int, int]) -> tuple[Structures, Int[Tensor, " atoms"]]:
+def repeated(
+    structures: Structures, times: tuple[int, int, int] | Int[Tensor, "*structures 3"]
+) -> tuple[Structures, Int[Tensor, " atoms"]]:
     """Supercells along the periodic directions, and for each of their atoms the atom it repeats.
+
+    ``times`` says how often along each direction, one for all or one per structure.
 
     The copies of an atom's cell follow one another, the last direction fastest. Labels per atom are
     repeated, extensive ones multiplied by the number of copies, others kept.
@@ -139,10 +143,10 @@ def repeated(structures: Structures, times: tuple[int, int, int]) -> tuple[Struc
     ValueError
         A number of repeats below one.
     """
-    if min(times) < 1:
+    s, given = structures, torch.as_tensor(times, device=structures.device)
+    if bool((given < 1).any()):
         raise ValueError(f"a supercell repeats at least once along each direction, not {times}")
-    s = structures
-    n = torch.where(s.pbc, torch.tensor(times, device=s.device), 1)
+    n = torch.where(s.pbc, given, 1)
     copies = n.prod(1)
     counts = s.counts * copies
     owner = torch.repeat_interleave(torch.arange(len(s), device=s.device), counts)
@@ -157,6 +161,19 @@ def repeated(structures: Structures, times: tuple[int, int, int]) -> tuple[Struc
     return replace(
         s, positions=x, numbers=s.numbers[origin], cell=cell, structure=owner, labels=labels
     ), origin
+
+
+def repeats_for(structures: Structures, width: float) -> Int[Tensor, "structures 3"]:
+    """How often each cell is repeated until its opposite faces are at least ``width`` Å apart.
+
+    Once along directions that are not periodic.
+    """
+    from atomscape.atoms.cells import heights
+
+    pbc = structures.pbc.cpu().numpy()
+    apart = torch.from_numpy(heights(structures.cell.detach().cpu().double().numpy(), pbc))
+    times = (width / apart - 1e-9).ceil().clamp(min=1).to(torch.int64)
+    return torch.where(structures.pbc, times.to(structures.device), 1)
 
 
 def _repeated_label(name: str, values: Tensor, s: Structures, origin: Tensor, copies: Tensor) -> Tensor:

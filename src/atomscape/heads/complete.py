@@ -6,6 +6,10 @@ in its features of degree l, times a factor that the network gives:
 
     c[z, s, l, m] = g[z, s, l](x) · Σ_channels W[l, z, s, channel] h[l, m, channel]
 
+Where elements are many and each is rare, as in crystals, they can share the places that an atom votes for
+(``places: shared``): distances, widths and c then have no index z, and elements differ in the weights of
+the shells. That has as many parameters for 89 elements as others have for four.
+
 The loss is −log p(r, z), averaged over the atoms that are missing: several may be, and none has to be first.
 """
 
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from typing import Literal
 
 import torch
 from ase.data import atomic_numbers
@@ -45,6 +50,7 @@ class Config(BaseModel):
     hidden: int = Field(128, ge=1)
     shells: int = Field(2, ge=1, description="distances at which an atom can place an element")
     reach: float = Field(3.0, gt=0, description="Å; how far from itself an atom can place another")
+    places: Literal["own", "shared"] = Field("own", description="of each element, or of all elements")
 
 
 class CompletionHead(nn.Module):
@@ -67,16 +73,17 @@ class CompletionHead(nn.Module):
                 "head 'complete' needs directions: an encoder with features of degree l ≥ 1, such as tfn"
             )
         n, s = len(self.numbers), config.shells
+        places = n if config.places == "own" else 1
         self.features = sum(mul for mul, _ in irreps)
         self.net = nn.Sequential(
             nn.Linear(self.features, config.hidden),
             nn.SiLU(),
             nn.Linear(config.hidden, config.hidden),
             nn.SiLU(),
-            nn.Linear(config.hidden, n * (1 + s * (3 + self.l_max))),
+            nn.Linear(config.hidden, n * (1 + s) + places * s * (2 + self.l_max)),
         )
         self.mix = nn.ParameterList(
-            torch.randn(mul, n * s) / mul**0.5 for (l, _), mul in self.blocks.items() if l
+            torch.randn(mul, places * s) / mul**0.5 for (l, _), mul in self.blocks.items() if l
         )
 
     error_unit = "wrong"
@@ -85,18 +92,30 @@ class CompletionHead(nn.Module):
         self, embedding: Embedding, graph: Graph
     ) -> dict[str, Float[Tensor, "atoms elements numbers"]]:
         """Predict the numbers of the density; ``density`` names them."""
-        n, s = len(self.numbers), self.config.shells
-        out = self.net(embedding.invariants()).unflatten(-1, (n, -1))
-        weight, plain, gates = out.split([1, 3 * s, self.l_max * s], -1)
+        votes, places, gates = self._split(self.net(embedding.invariants()))
         angular = []
         blocks = [k for k in self.blocks if k[0]]
-        factors = gates.unflatten(-1, (self.l_max, s)).unbind(2)
+        factors = gates.unflatten(-1, (self.l_max, self.config.shells)).unbind(2)
         for (l, p), W, gate in zip(blocks, self.mix, factors, strict=True):
             block = embedding.degree(l, p if (l, p) in embedding.blocks else None)
-            c = (block @ W).unflatten(-1, (n, s))  # atoms, m, elements, shells
+            c = (block @ W).unflatten(-1, gate.shape[1:])  # atoms, m, elements or one, shells
             angular.append(c.permute(0, 2, 3, 1) * gate.unsqueeze(-1))
-        c = torch.cat(angular, -1).flatten(2)
-        return {"missing_atoms": torch.cat([weight, plain, c], -1)}
+        where = torch.cat([places, torch.cat(angular, -1).flatten(2)], -1)
+        return {"missing_atoms": torch.cat([votes, where.expand(-1, len(self.numbers), -1)], -1)}
+
+    def _split(self, out: Float[Tensor, "atoms numbers"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Output of the network as votes, distances with widths, and angular factors.
+
+        Votes run over atoms, elements and one weight with those of the shells; the others over atoms,
+        elements or one, and what stands for each shell.
+        """
+        n, s = len(self.numbers), self.config.shells
+        parts = [1 + s, 2 * s, self.l_max * s]
+        if self.config.places == "own":
+            votes, places, gates = out.unflatten(-1, (n, -1)).split(parts, -1)
+            return votes, places, gates
+        votes, places, gates = out.split([n * parts[0], *parts[1:]], -1)
+        return votes.unflatten(-1, (n, -1)), places.unsqueeze(1), gates.unsqueeze(1)
 
     def density(self, prediction: Float[Tensor, "atoms elements numbers"], graph: Graph) -> PositionDensity:
         """The density that the predicted numbers stand for."""

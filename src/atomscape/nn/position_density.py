@@ -105,9 +105,7 @@ class PositionDensity:
         """
         d2 = vectors.square().sum(-1).clamp(min=1e-4)
         d = d2.sqrt()
-        c = self.angular[atom, element]
-        directions = vectors.unsqueeze(1).expand(-1, c.shape[1], 3)
-        angular = Angular(c, self.l_max).log_density(directions)
+        angular = self._log_angular(vectors, atom, element)
         mean, width = self.mean[atom, element], self.width[atom, element]
         radial = -0.5 * ((d.unsqueeze(1) - mean) / width).square() - width.log() - 0.9189385332046727
         each = torch.logsumexp(self.log_shell[atom, element] + radial + angular, 1) - d2.log()
@@ -131,6 +129,16 @@ class PositionDensity:
             log = rest[a] - 0.5 * off.square() + (Y @ self.angular[a].flatten(0, 1).mT).view_as(off)
             value += log.flatten(1).exp().sum(1) / d2
         return value
+
+    def _log_angular(
+        self, vectors: Float[Tensor, "pairs 3"], atom: Int[Tensor, " pairs"], element: Int[Tensor, " pairs"]
+    ) -> Float[Tensor, "pairs shells"]:
+        """Log A(û) of each shell; what the images of an atom share, its normaliser, is worked out once."""
+        asked, which = torch.unique(atom * len(self.elements) + element, return_inverse=True)
+        c = self.angular[asked // len(self.elements), asked % len(self.elements)]
+        Y = spherical_harmonics(vectors, self.l_max)[:, 1:]
+        exponent = (c[which] * Y.unsqueeze(1)).sum(-1)
+        return exponent - Angular(c, self.l_max).log_normaliser()[which]
 
     def heaviest_votes(
         self, graph: Graph
