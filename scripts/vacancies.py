@@ -48,6 +48,7 @@ BASELINES: dict[str, Callable[[Structures], Proposals]] = {
     "largest void, simplest formula": fill_voids(formula),
     "copy by symmetry, else void": copy_sites(fill_voids(common)),
 }
+OF_SITES = ("accuracy", "element_accuracy", "within_0.5", "distance_mae", "top_3_accuracy")
 ATOMS = 1024
 
 
