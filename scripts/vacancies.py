@@ -47,6 +47,7 @@ BASELINES: dict[str, Callable[[Structures], Proposals]] = {
     "largest void, simplest formula": fill_voids(formula),
     "copy by symmetry, else void": copy_sites(fill_voids(common)),
 }
+OF_SITES = ("accuracy", "element_accuracy", "within_0.5", "distance_mae", "top_3_accuracy")
 ATOMS = 1024
 
 
@@ -164,10 +165,11 @@ def compared(
         one = report(answers) | {"seconds": round(seconds, 1)}
         one["accuracy_up_to_symmetry"] = up_to_symmetry(asked, given, orbits)
         if sites is not None:
-            one["sites"] = {
-                site: report(chosen(answers, sites == site)) for site in np.unique(sites).tolist()
-            }
-        made["guesses"][name] = one
+            kinds = {site: report(chosen(answers, sites == site)) for site in np.unique(sites).tolist()}
+            one["sites"] = {site: {k: found[k] for k in OF_SITES} for site, found in kinds.items()}
+        made["guesses"][name] = (
+            one if name == "network" else {k: v for k, v in one.items() if k != "elements"}
+        )
     return made
 
 
