@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 
 from atomscape.atoms.nearest_image import nearest_image
 from atomscape.atoms.structures import Structures
@@ -34,7 +35,7 @@ from atomscape.generate.removals import Removals, one_removed, removals
 from atomscape.generate.scoring import NEAR, Answers, judged, proposer, report
 from atomscape.generate.symmetry_copies import copies, copy_sites
 from atomscape.generate.voids import common, fill_voids, formula
-from atomscape.learn.checkpoint import load_model, write_atomic
+from atomscape.learn.checkpoint import load_model, save_model, write_atomic
 from atomscape.learn.config import Dataset, RunConfig
 from atomscape.learn.recipe import load_config
 from atomscape.learn.results import commit
@@ -56,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("name", help="folder under experiments/")
     parser.add_argument("overrides", nargs="*", help="key.sub=value; such a run is a trial and is not filed")
+    parser.add_argument("--ship", metavar="MODEL", help="keep it among the models that come with atomscape")
     parser.add_argument("--out", type=Path, help="run folder")
     parser.add_argument("--crystals", type=int, default=200, help="of the test part, for each question")
     given = parser.parse_args()
@@ -69,7 +71,23 @@ def main() -> int:
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     if not given.overrides:
         write_atomic(folder / "results.json", text.encode())
+    if given.ship:
+        ship(config, out, results["commit"], given.ship)
     return 0
+
+
+def ship(config: RunConfig, out: Path, trained_at: str | None, name: str) -> None:
+    """Put the model of a run among those that come with the package."""
+    store = load(config.data[0].source)
+    numbers = store[split_of(config.data[0], store)["train"].tolist()].numbers.unique().tolist()
+    about = {
+        "elements": [chemical_symbols[z] for z in numbers],
+        "periodic": True,
+        "dataset": f"{store.card.title} ({store.card.licence})",
+        "trained_by": f"experiments/{config.name}/config.yaml",
+        "commit": trained_at,
+    }
+    save_model(load_model(out), ROOT / "src" / "atomscape" / "models" / f"{name}.safetensors", **about)
 
 
 def score(config: RunConfig, out: Path, crystals: int) -> dict[str, Any]:
@@ -103,7 +121,7 @@ def split_of(data: Dataset, store: Store) -> dict[str, np.ndarray]:
     """Parts of the run's split."""
     if data.split.kind == "file":
         return index_file_split(data.split.path, store)
-    return {"test": store.split("test")}
+    return {part: store.split(part) for part in ("train", "test")}
 
 
 def corruption(data: Dataset) -> vacancies.Config:
