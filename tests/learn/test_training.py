@@ -132,11 +132,11 @@ def test_ctrl_c_then_resume_is_bit_identical(make_config, tmp_path, quiet, monke
     assert_same_run(whole, parts)
 
 
-def test_ctrl_c_says_how_to_go_on(make_config, tmp_path, monkeypatch):
+def test_ctrl_c_says_that_nothing_is_lost(make_config, tmp_path, monkeypatch):
     out = io.StringIO()
     stop_after(monkeypatch, 2)
     assert train(make_config(), tmp_path / "run", console=Console(file=out, width=200)) is None
-    assert f"atomscape train {tmp_path / 'run'} --resume" in out.getvalue()
+    assert "Stopped after 2 steps; nothing is lost." in out.getvalue()
 
 
 def test_kill_9_then_resume_is_bit_identical(make_config, tmp_path, quiet):

@@ -34,7 +34,8 @@ def test_both_parities_learn_it(tmp_path):
           - name: handed
             source: {tmp_path}/handed
             split: {{kind: random, train: 768, val: 32, test: 200}}
-        encoder: {{kind: tfn, parity: both, l_max: 1, layers: 3, channels: 8, cutoff: 4.0}}
+        encoder:
+          {{kind: tfn, parity: both, unit_filters: true, l_max: 1, layers: 3, channels: 8, cutoff: 4.0}}
         objectives: [{{property: shape_class, head: {{kind: classes, hidden: 32, chiral: true}}}}]
         training: {{epochs: 10, batch: {{structures: 32}}, learning_rate: 0.004, ema: 0.9}}
         """

@@ -8,8 +8,10 @@ Per layer, with features h[a, lm, c], messages m and edges ij:
 
 R is a small network on Bessel functions that goes to zero, with two derivatives, at the cutoff. Parity is
 natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity. Handedness is first
-seen by the scalars of the third layer, in products of the filters of all three: in these two modes filters
-start with unit mean square, because products of small ones are lost beside the scalars and are not learned.
+seen by the scalars of the third layer, in products of the filters of all three. Filters start small, and
+such products are lost beside the scalars and are not learned; where handedness matters ``unit_filters`` starts
+them with unit mean square. Then ``average_neighbours`` has to be that of the data, or features grow without
+bound.
 
 What enters is the element, and with ``inputs`` labels of any degree: charges, an applied field, a strain.
 With ``nonlinear: false`` there are no gates and no constants: h_i ← h_i + u is then linear in what enters,
@@ -59,6 +61,7 @@ class Config(BaseModel):
     species: bool = Field(True, description="whether the elements enter")
     nonlinear: bool = Field(True, description="false: no gates, one layer is a sum of filters")
     radial: Literal["bessel", "logarithmic"] = Field("bessel", description="kind of the radial functions")
+    unit_filters: bool = Field(False, description="filters start with unit mean square: for handedness")
 
     @model_validator(mode="after")
     def _something_enters(self) -> Config:
@@ -72,7 +75,7 @@ class Config(BaseModel):
     @model_serializer(mode="wrap")
     def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Leave out what came later and is not used, so that models without it keep their hash."""
-        later = {"inputs": (), "species": True, "nonlinear": True, "radial": "bessel"}
+        later = {"inputs": (), "species": True, "nonlinear": True, "radial": "bessel", "unit_filters": False}
         unused = {k for k, v in later.items() if getattr(self, k) == v}
         return {k: v for k, v in write(self).items() if k not in unused}
 
@@ -88,10 +91,9 @@ class Layer(nn.Module):
         )
         self.norm = config.average_neighbours or 1.0
         self.before = SelfInteraction(incoming, c, c)
-        handed = config.parity != "natural"
         self.radial = RadialNetwork(
             *(config.n_radial, config.radial_hidden, len(self.coupling.paths), c),
-            unit_within=config.cutoff if handed else None,
+            unit_within=config.cutoff if config.unit_filters else None,
             basis=config.radial,
         )
         self.after = SelfInteraction(self.layout, c, c, bias=config.nonlinear)

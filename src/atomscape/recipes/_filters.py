@@ -104,10 +104,8 @@ def clouds(
     return made
 
 
-def batch(
-    points: Sequence[Float[np.ndarray, "points 3"]], per_atom: Mapping[str, Sequence[np.ndarray]]
-) -> Structures:
-    """Structures of points with labels of the points; the element is hydrogen and means nothing."""
+def batch(points: Sequence[np.ndarray], per_atom: Mapping[str, Sequence[np.ndarray]]) -> Structures:
+    """Structures of points ``[points, 3]`` with labels of the points; hydrogen means nothing."""
     counts = torch.tensor([len(x) for x in points])
     n = len(points)
     x = torch.from_numpy(np.concatenate(points))
@@ -143,7 +141,7 @@ def quantiles(r: Float[np.ndarray, " pairs"], count: int = 1000) -> Float[np.nda
 
 
 def answers(
-    model: Model, r: Float[np.ndarray, " distances"], name: str, source: Sequence[float] | float
+    model: Model, r: Float[np.ndarray, " distances"], name: str, source: Sequence[float] | np.ndarray | float
 ) -> Float[Tensor, "distances *shape"]:
     """What comes out at the origin for a source at distance r along z, which is all that enters."""
     value = np.asarray(source, dtype=float)

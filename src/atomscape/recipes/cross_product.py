@@ -52,7 +52,7 @@ class Config(Options):
 
     train: int = 1000
     test: int = 200
-    epochs: int = 40
+    epochs: int = 60
     control_epochs: int = 10
 
 

@@ -48,7 +48,7 @@ class Config(Options):
 
     train: int = 1000
     test: int = 200
-    epochs: int = 40
+    epochs: int = 60
 
 
 def run(config: Config, out: Path, console: Console) -> Outcome:

@@ -58,7 +58,7 @@ class Config(Options):
 
     train: int = 200
     test: int = 100
-    epochs: int = 40
+    epochs: int = 60
 
 
 def run(config: Config, out: Path, console: Console) -> Outcome:

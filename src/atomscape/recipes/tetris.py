@@ -74,6 +74,7 @@ def training(config: Config, mode: str) -> RunConfig:
     own = {
         "seed": config.seed,
         "encoder.parity": mode,
+        "encoder.unit_filters": mode != "natural",
         "encoder.l_max": config.l_max,
         "encoder.layers": config.layers,
         "encoder.channels": config.channels,
