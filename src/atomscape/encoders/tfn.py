@@ -9,8 +9,8 @@ Per layer, with features h[a, lm, c], messages m and edges ij:
 R is a small network on Bessel functions that goes to zero, with two derivatives, at the cutoff. Parity is
 natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity. Handedness is first
 seen by the scalars of the third layer, in products of the filters of all three. Filters start small, and
-such products are lost beside the scalars and are not learned; where handedness matters ``unit_filters`` starts
-them with unit mean square. Then ``average_neighbours`` has to be that of the data, or features grow without
+such products are lost beside the scalars and are not learned; where handedness matters ``unit_filters``
+starts them with unit mean square. Then ``average_neighbours`` has to be that of the data, or features grow without
 bound.
 
 What enters is the element, and with ``inputs`` labels of any degree: charges, an applied field, a strain.
