@@ -10,8 +10,8 @@ R is a small network on Bessel functions that goes to zero, with two derivatives
 natural by default; ``both`` adds pseudo-tensors of every degree, ``so3`` drops parity. Handedness is first
 seen by the scalars of the third layer, in products of the filters of all three. Filters start small, and
 such products are lost beside the scalars and are not learned; where handedness matters ``unit_filters``
-starts them with unit mean square. Then ``average_neighbours`` has to be that of the data, or features grow without
-bound.
+starts them with unit mean square. Then ``average_neighbours`` has to be that of the data, or features grow
+without bound.
 
 What enters is the element, and with ``inputs`` labels of any degree: charges, an applied field, a strain.
 With ``nonlinear: false`` there are no gates and no constants: h_i ← h_i + u is then linear in what enters,
