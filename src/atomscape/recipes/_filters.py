@@ -91,7 +91,7 @@ def learned(
 
 def clouds(
     rng: np.random.Generator, sizes: Sequence[int] | np.ndarray, side: float, closest: float = 0.0
-) -> list[Float[np.ndarray, "points 3"]]:
+) -> list[np.ndarray]:
     """Points drawn evenly in cubes of a side; one that is closer than ``closest`` to a former is left out."""
     made = []
     for size in sizes:
@@ -129,7 +129,7 @@ def separations(x: Float[np.ndarray, "points 3"]) -> tuple[np.ndarray, np.ndarra
     return v, r
 
 
-def distances(points: Sequence[Float[np.ndarray, "points 3"]]) -> Float[np.ndarray, " pairs"]:
+def distances(points: Sequence[np.ndarray]) -> Float[np.ndarray, " pairs"]:
     """Distances within the clouds, ascending: as many quantiles as show how they are distributed."""
     found = [separations(x)[1] for x in points]
     return quantiles(np.concatenate([r[np.isfinite(r)] for r in found]))
