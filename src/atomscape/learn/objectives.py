@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -46,7 +46,7 @@ class OwnLoss(Protocol):
 
 def own_loss(head: object) -> OwnLoss | None:
     """The head, if it brings a loss of its own; else None."""
-    return cast(OwnLoss, head) if callable(getattr(head, "losses", None)) else None
+    return head if isinstance(head, OwnLoss) else None
 
 
 @dataclass(frozen=True)
