@@ -149,6 +149,8 @@ def test_no_process_outlives_its_parent(tmp_path, readers, how) -> None:
     script.write_text(
         textwrap.dedent(
             f"""
+            import signal
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start tests with it ignored
             from readers_of_pieces import slow
             from atomscape.data.card import Card
             from atomscape.data.parallel import write_store_parallel
