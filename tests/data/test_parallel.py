@@ -149,8 +149,6 @@ def test_no_process_outlives_its_parent(tmp_path, readers, how) -> None:
     script.write_text(
         textwrap.dedent(
             f"""
-            import signal
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start tests with it ignored
             from readers_of_pieces import slow
             from atomscape.data.card import Card
             from atomscape.data.parallel import write_store_parallel
@@ -161,10 +159,12 @@ def test_no_process_outlives_its_parent(tmp_path, readers, how) -> None:
         )
     )
     path = os.pathsep.join([str(Path(readers.__file__).parent), *sys.path])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
     process = subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     workers = [int(process.stdout.readline().split()[1]) for _ in range(2)]
     if how == signal.SIGINT:
