@@ -163,9 +163,8 @@ def draw(found: Mapping[str, tuple[float, float, float]], path: Path | None = No
         x, y, z = np.moveaxis(d * E[..., None] / E.max(), -1, 0)
         look = {"rstride": 1, "cstride": 1, "linewidth": 0, "antialiased": False, "rasterized": True}
         ax.plot_surface(x, y, z, facecolors=cm.viridis(shade), **look)
-        reach = 0.9 * float(np.abs(np.stack([x, y, z])).max())
-        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), zlim=(-reach, reach))
-        ax.set_box_aspect((1, 1, 1), zoom=1.15)
+        ax.set(xlim=(-0.75, 0.75), ylim=(-0.75, 0.75), zlim=(-0.75, 0.75))
+        ax.set_box_aspect((1, 1, 1), zoom=1.3)
         ax.set_axis_off()
         ax.set_title(f"{name}\nE from {E.min():.0f} to {E.max():.0f} GPa", fontsize=11)
         polar: Any = fig.add_subplot(2, 3, k + 3, projection="polar")
