@@ -94,7 +94,7 @@ def test_a_model_without_a_density_has_a_page_of_places(run, here, broken):
     ("arguments", "message"),
     [
         (("--model", "nowhere"), "no run, no model file"),
-        (("--index", 7), "holds 1 structures"),
+        (("--row", 7), "has 1 structures"),
         (("-n", 0), "Invalid value"),
         (("--out", "whole.cif"), "so name it NAME.xyz"),
     ],

@@ -26,7 +26,7 @@ def complete(
         str | None, typer.Option(help="A run, a model file, or a model that comes with atomscape.")
     ] = None,
     ranks: Annotated[int, typer.Option(min=1, help="Proposals given.")] = 5,
-    index: Annotated[int, typer.Option(help="Which structure, where FILE holds several.")] = 0,
+    row: Annotated[int, typer.Option(help="Which structure, from 0; −1 is the last.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(help="Completed structures, .xyz.", show_default="FILE-completed.xyz"),
@@ -49,7 +49,7 @@ def complete(
     from atomscape.generate.models import completion_model, strangers
     from atomscape.generate.scoring import proposer
 
-    screen, s = console(), _structure(what, index, reading(key, unit, stress, False))
+    screen, s = console(), _structure(what, row, reading(key, unit, stress, False))
     target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-completed.xyz")
     files = [target, target.with_suffix(".svg")] + ([target.with_suffix(".html")] if page else [])
     _refuse_others(target)
@@ -69,13 +69,13 @@ def complete(
     screen.print(f"written: {', '.join(map(str, files))}")
 
 
-def _structure(what: str, index: int, how) -> Structures:
+def _structure(what: str, row: int, how) -> Structures:
     from atomscape.data.load import load
 
     store = load(what, how)
-    if not -len(store) <= index < len(store):
-        raise ValueError(f"--index {index}: {what} holds {len(store)} structures, numbered from 0")
-    chosen = store[index]
+    if not -len(store) <= row < len(store):
+        raise ValueError(f"--row {row}: {what} has {len(store):,} structures, from 0")
+    chosen = store[row]
     _refuse_coincident(chosen)
     return chosen
 
