@@ -77,10 +77,11 @@ def evaluate(
     """
     labels = [p for p in model.properties if p in store.properties]
     if not labels:
-        way = "; atomscape evaluate RUN, without DATA, measures what a corruption makes of the run's own data"
+        way = "; without DATA, what a corruption makes of the run's own data is measured"
+        way = way if model.own_losses() else ""
         raise ValueError(
             f"nothing to compare: the model predicts {', '.join(model.properties)}; "
-            f"{store.card.name} has labels {', '.join(store.properties) or 'none'}{way if model.own_losses() else ''}"
+            f"{store.card.name} has labels {', '.join(store.properties) or 'none'}{way}"
         )
     whose = _whose(model, store, dataset)
     names = model.architecture.datasets
