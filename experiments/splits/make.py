@@ -18,6 +18,9 @@ from atomscape.recipes.missing_atom import missing_atom_split
 PARTS = {"train": 5000, "val": 1000, "test": 3000}
 SEED = 0
 
+FEW = 1000
+"""Molecules of the smaller training part of QM9, drawn from the larger one; the other parts are the same."""
+
 MISSING_ATOM_SEEDS = (0, 1, 2)
 
 VACANCIES = {"train": 12000, "val": 500, "test": 1000}
@@ -28,7 +31,10 @@ def main() -> None:
     """Write all of them; the name says of which dataset and for which experiment."""
     here = Path(__file__).parent
     qm9 = load("qm9")
-    write_index_file(here / "qm9_5k.json", random_split(len(qm9), PARTS, SEED), qm9, SEED, prefix="gdb_")
+    split = random_split(len(qm9), PARTS, SEED)
+    write_index_file(here / "qm9_5k.json", split, qm9, SEED, prefix="gdb_")
+    few = np.random.default_rng(SEED).permutation(split["train"])[:FEW]
+    write_index_file(here / "qm9_1k.json", {**split, "train": np.sort(few)}, qm9, SEED, prefix="gdb_")
     for seed in MISSING_ATOM_SEEDS:
         path = here / f"qm9_missing_atom_seed{seed}.json"
         write_index_file(path, missing_atom_split(qm9, seed), qm9, seed, prefix="gdb_")
