@@ -1,8 +1,8 @@
 """What sharing an encoder costs or gains: ``python experiments/sharing/run.py ENCODER SIZE [TASK]``.
 
-ENCODER is schnet, egnn or tfn, SIZE 1k or 5k training molecules of QM9. Without TASK one encoder learns all rows
-of ``config.yaml`` at once; with it that row alone. The run lives in ``runs/`` and is resumed if it is there; its
-result is filed as ``SIZE-ENCODER-TASK.json`` here. At most 20 minutes on one core.
+ENCODER is schnet, egnn or tfn, SIZE 1k or 5k training molecules of QM9. Without TASK one encoder learns all
+rows of ``config.yaml`` at once; with it that row alone. The run lives in ``runs/`` and is resumed if it is
+there; its result is filed as ``SIZE-ENCODER-TASK.json`` here. At most 20 minutes on one core.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def main() -> int:
     whole = load_config(HERE / "config.yaml")
     rows = {o.property: o for o in whole.objectives}
     if given.task not in ("all", *rows):
-        parser.error(f"no task {given.task!r}{suggest(given.task, list(rows))} Tasks: all, {', '.join(rows)}.")
+        meant = suggest(given.task, list(rows))
+        parser.error(f"no task {given.task!r}{meant} Tasks: all, {', '.join(rows)}.")
     name = f"{given.size}-{given.encoder}-{given.task}" + (f"-seed{given.seed}" if given.seed else "")
     config = load_config(
         HERE / "config.yaml",

@@ -119,7 +119,11 @@ def test_baselines(make_config):
     assert rows["mean", "gap"].mae == pytest.approx(float(gap))
     assert rows["composition", "charges"].mae == pytest.approx(0, abs=1e-12)
     assert rows["mean", "charges"].mae > 0.05
-    assert rows["composition", "forces"].mae == rows["mean", "forces"].mae
+    forces = test.labels["forces"]
+    assert rows["composition", "forces"].mae == pytest.approx(float(forces.abs().mean()))
+    assert rows["mean", "forces"].mae == pytest.approx(
+        float((train.labels["forces"].mean(0) - forces).abs().mean())
+    )
     assert found["composition"]["train"][1].property == "forces"
 
 
@@ -134,6 +138,18 @@ def test_composition_regression_finds_a_linear_law(make_config, store_of, toy_st
             f"data.0.source={tmp_path / str(periodic)}", "objectives=[{property: gap}, {property: energy}]"
         )
         assert all(m.mae < 1e-12 for m in baselines(prepare(config))["composition"]["test"])
+
+
+def test_composition_gives_what_of_a_tensor_does_not_turn(make_config, store_of, toy_structures, tmp_path):
+    s = toy_structures(60, seed=1, periodic=True)
+    each = (s.numbers == 6).double() * 2 - (s.numbers == 8).double()
+    size = torch.zeros(60, dtype=torch.float64).index_add(0, s.structure, each) / s.counts
+    traceless = torch.tensor([[0.3, 0.1, 0], [0.1, -0.2, 0], [0, 0, -0.1]], dtype=torch.float64)
+    eye = torch.eye(3, dtype=torch.float64)
+    store_of(tmp_path / "s", s.with_labels(dielectric=size.view(-1, 1, 1) * eye + traceless))
+    config = make_config(f"data.0.source={tmp_path / 's'}", "objectives=[{property: dielectric}]")
+    errors = baselines(prepare(config))["composition"]["test"]
+    assert [m.mae for m in errors] == [pytest.approx(float(traceless.abs().mean()))]
 
 
 def test_splits(make_config, toy):

@@ -5,7 +5,8 @@
                                                        over atoms of b[element], + c (a cell is a choice)
     per atom    mean: mean                             composition: mean of the element
 
-Vectors and tensors are predicted by their mean; a composition says nothing about a direction.
+The mean of tensors is taken entry by entry. A composition says nothing about a direction: of a tensor it
+gives the part that does not turn, the ``0e`` of its irreps, and zero for the rest.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 
+from atomscape.atoms.components import from_components, isotropic, to_components
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.metrics import Errors, Metric
@@ -70,9 +72,20 @@ def mean(p: Property, train: Structures, known: Tensor) -> Predictor:
 
 def composition(p: Property, train: Structures, known: Tensor) -> Predictor:
     """Fit linear regression on composition: counts, or fractions for intensive properties of crystals."""
-    if p.shape:
-        return mean(p, train, known)
-    y = train.labels[p.name][known]
+    values = to_components(p, train.labels[p.name][known])
+    fits = {i: _of_one_number(p, train, known, values[:, i]) for i in isotropic(p)}
+
+    def predict(s: Structures) -> Tensor:
+        rows = s.n_atoms if p.per == "atom" else len(s)
+        components = values.new_zeros(rows, values.shape[1])
+        for i, fit in fits.items():
+            components[:, i] = fit(s)
+        return from_components(p, components)
+
+    return predict
+
+
+def _of_one_number(p: Property, train: Structures, known: Tensor, y: Tensor) -> Predictor:
     if p.per == "atom":
         return _element_means(y, train.numbers[known])
     elements = train.numbers.unique()
