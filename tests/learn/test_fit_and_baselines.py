@@ -51,6 +51,15 @@ def test_energy_is_scaled_by_forces_where_they_are_learned(fit):
     assert terms[0].scale < rms
 
 
+def test_energies_of_relaxed_structures_give_the_scale(fit, store_of, toy_structures, tmp_path):
+    s = toy_structures(60, seed=1)
+    store_of(tmp_path / "s", s.with_labels(energy=s.labels["energy"], forces=1e-4 * s.labels["forces"]))
+    model, terms, *_ = fit(
+        f"data.0.source={tmp_path / 's'}", "objectives=[{property: energy}, {property: forces}]"
+    )
+    assert float(model.heads["shared:energy"].scale) == pytest.approx(terms[0].scale)
+
+
 def test_intensive_mean_and_deviation(fit):
     model, terms, _, prepared = fit()
     gap = prepared.structures["train"].labels["gap"]

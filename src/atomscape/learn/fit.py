@@ -7,8 +7,9 @@
     per atom      y ≈ mean of the element;     scale = sd of what is left
     tensors       as above for what does not turn (``learn.isotropic``)
 
-Where forces are learned the energy head is scaled by the root mean square of a force component instead: it is
-the same number for an isolated molecule and for a thousand frames of one.
+Where forces are learned the energy head is scaled by the root mean square of a force component instead, if
+that is larger: it is the same number for an isolated molecule and for a thousand frames of one, whose energies
+hardly differ. Of relaxed structures, which have next to no forces, the energies give the scale.
 """
 
 from __future__ import annotations
@@ -200,7 +201,7 @@ def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
     if forces.numel() == 0:
         return fit
     scale = _positive(float(forces.square().mean().sqrt()))
-    return replace(fit, scale=scale)
+    return replace(fit, scale=max(scale, fit.scale))
 
 
 def _element_means(y: Tensor, numbers: Tensor) -> tuple[dict[int, float], Tensor]:
