@@ -184,4 +184,4 @@ def test_every_block_is_alive(encoder, case):
 
 
 def test_encoders_were_found():
-    assert {"tfn", "schnet"} <= {name for name, _ in VARIANTS.values()}
+    assert {"tfn", "schnet", "egnn"} <= {name for name, _ in VARIANTS.values()}

@@ -7,13 +7,13 @@ Per layer, with scalars h_i, edge vectors x_ij and f a cutoff that goes to zero 
     h_i ← h_i + φ_h(h_i, (1/n̄) Σ_j f(r_ij) m_ij)     eq. 5 and 6, with the residual of the authors' code
 
 Eq. 4 moves atoms, and a position means nothing in a crystal. What is kept here is how far an atom has moved:
-u_i is a vector feature, zero at first, and x_ij = r_ij + u_j − u_i with r_ij the vector of the edge, whichever
-image it ends at. Graph and cutoff stay those of the atoms as they are given.
+u_i is a vector feature, zero at first, and x_ij = r_ij + u_j − u_i with r_ij the vector of the edge, to
+whichever image it goes. Graph and cutoff stay those of the atoms as they are given.
 
 Several copies of the positions move independently (``coordinates``), as in the multi-channel network of Levy
-et al. 2023 (arXiv:2309.03139, eq. 5–6), whose matrix between copies is made of one factor per copy and edge and a
-matrix per layer. The embedding has vectors, u mixed into as many channels as there are scalars. With
-``update_positions: false`` nothing moves, and the embedding has scalars only.
+et al. 2023 (arXiv:2309.03139); the matrix between copies that φ_x gives there is here one factor per copy and
+edge, times a matrix of the layer. The embedding has vectors, u mixed into as many channels as there are
+scalars. With ``update_positions: false`` nothing moves, and the embedding has scalars only.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from atomscape.nn.embedding import Embedding
 from atomscape.nn.species import SpeciesEmbedding
 from atomscape.o3.irreps import Irreps
 from atomscape.ops.activation import silu
+from atomscape.ops.convolution import Coupling, convolution
 from atomscape.ops.radial import lengths, polynomial_cutoff, radial_basis
 from atomscape.ops.segment import segment_sum
 from atomscape.shapes import Float, Int, Tensor
@@ -84,7 +85,7 @@ class Layer(nn.Module):
         if self.moves:
             x = x + (u.index_select(0, e.neighbour) - u.index_select(0, e.centre))
         m = self._messages(h, x, e)
-        total = segment_sum(m * e.cut, e.centre, len(h))
+        total = _cut_sum(m, h, e)
         hidden = silu(self.update_atom(h) + self.update_message(total))
         if self.moves:
             factors = self.move(silu(self.move_hidden(m))) * e.cut
@@ -100,6 +101,17 @@ class Layer(nn.Module):
         z = z + self.message_centre(h).index_select(0, e.centre)
         z = z + self.message_neighbour(h).index_select(0, e.neighbour)
         return silu(self.message(silu(z)))
+
+
+_SUM = Coupling(0, 0, 0)
+
+
+def _cut_sum(
+    m: Float[Tensor, "edges channels"], h: Float[Tensor, "atoms channels"], e: EdgesOfLayer
+) -> Float[Tensor, "atoms channels"]:
+    """Σ_j f(r_ij) m_ij, as the convolution of ones whose kernels never write f m to memory."""
+    ones = torch.ones_like(h).unsqueeze(1)
+    return convolution(ones, e.cut, m.unsqueeze(1), e.centre, e.neighbour, _SUM).squeeze(1)
 
 
 class EquivariantGraphNetwork(nn.Module):
