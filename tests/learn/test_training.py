@@ -204,7 +204,10 @@ def test_early_stopping(make_config, tmp_path, quiet, monkeypatch):
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(make_config, tmp_path, quiet, monkeypatch):
-    monkeypatch.setattr(loop, "total_loss", lambda terms, sums: sums[0][0] * math.nan)
+    original = loop.term_sums
+    monkeypatch.setattr(
+        loop, "term_sums", lambda *given: [(value * math.nan, n) for value, n in original(*given)]
+    )
     with pytest.raises(FloatingPointError, match=r"loss is nan at step 1 .*learning_rate"):
         train(make_config(), tmp_path / "run", console=quiet)
 

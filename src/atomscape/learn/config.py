@@ -13,29 +13,10 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atomscape.find import find, suggest
+from atomscape.learn.strict import Count, Strict, refuse_unknown
+from atomscape.learn.tuning import LowRank, StartFrom, Weighting
 
-Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")]
-
-
-def refuse_unknown(given: dict[str, Any], known: list[str]) -> None:
-    """Raise ``ValueError`` that names the first key not in ``known`` and the nearest that is."""
-    for key in given:
-        if key not in known:
-            raise ValueError(f"unknown key {key!r}{suggest(str(key), known)} Known: {', '.join(known)}.")
-
-
-class Strict(BaseModel):
-    """A model that refuses unknown keys and says which key was probably meant."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys_only(cls, given: Any) -> Any:
-        if isinstance(given, dict):
-            refuse_unknown(given, list(cls.model_fields))
-        return given
 
 
 class PlugIn(BaseModel):
@@ -240,6 +221,12 @@ class Training(Strict):
     weight_decay: float = Field(default=1e-4, ge=0)
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float | None = Field(default=10.0, gt=0, description="largest gradient norm")
+    weighting: Weighting = Weighting()
+    freeze: tuple[str, ...] = Field(default=(), description="parts that stay as they are, by name or glob")
+    learning_rates: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default={}, description="part, by name or glob → multiple of learning_rate; the last that fits counts"
+    )
+    lora: LowRank | None = Field(default=None, description="low-rank adapters in place of whole matrices")
     ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the weight average; 0 switches it off")
     patience: Count | None = Field(default=None, description="evaluations without improvement")
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -269,6 +256,7 @@ class RunConfig(Strict):
     objectives: tuple[Objective, ...] = Field(min_length=1)
     sampling: Sampling | None = None
     training: Training = Training()
+    start_from: StartFrom | None = None
 
     @field_validator("encoder")
     @classmethod
@@ -295,6 +283,8 @@ class RunConfig(Strict):
             raise ValueError(f"only {', '.join(weighed)} of {', '.join(names)} have a weight; give all one")
         if weighed and self.sampling is not None and self.sampling.temperature is not None:
             raise ValueError("datasets are sampled by weight or by temperature; leave one of them out")
+        if self.training.lora is not None and self.start_from is None:
+            raise ValueError("training.lora adapts a trained encoder: say which with start_from: RUN")
         rows = [(o.property, o.dataset) for o in self.objectives]
         for property, dataset in rows:
             if dataset != "all" and dataset not in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,12 @@ class Results:
     commit: str | None
     machine: str
     config: dict[str, Any]
+    weights: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, as in ``results.json``."""
-        return asdict(self)
+        """Plain data, as in ``results.json``; what a run did not use is left out."""
+        later = ("weights",)
+        return {k: v for k, v in asdict(self).items() if v or k not in later}
 
 
 def finish(
@@ -66,10 +68,12 @@ def finish(
     fitted: list[Fitted],
     progress: Progress,
     source: str | None,
+    **later: Any,
 ) -> Results:
     """Evaluate the best model on every part, beside the baselines, and write ``results.json``.
 
-    ``source`` is the commit the run was started (or last resumed) from.
+    ``source`` is the commit the run was started (or last resumed) from; ``later`` are fields of ``Results``
+    that only some runs have.
     """
     best = load_model(folder / BEST, next(model.parameters()).device)
     results = Results(
@@ -95,6 +99,7 @@ def finish(
         commit=source,
         machine=f"{platform.machine()} {platform.system()}",
         config=_settings(config),
+        **later,
     )
     write_atomic(
         folder / RESULTS, (json.dumps(results.as_dict(), indent=1, ensure_ascii=False) + "\n").encode()

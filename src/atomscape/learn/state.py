@@ -11,6 +11,7 @@ from torch import nn
 
 from atomscape.learn.checkpoint import FORMAT, read_tensors, upgraded, write_tensors
 from atomscape.learn.ema import Average
+from atomscape.learn.weighting import FixedWeights
 from atomscape.shapes import Tensor
 
 
@@ -38,6 +39,7 @@ class TrainingState:
     model: nn.Module
     optimiser: torch.optim.Optimizer
     average: Average
+    weighting: Any = field(default_factory=FixedWeights)
     progress: Progress = field(default_factory=Progress)
     scaler: Any = None
 
@@ -45,6 +47,7 @@ class TrainingState:
         """Write everything; ``run`` identifies the config and the data."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
+        tensors |= {f"weighting.{k}": v for k, v in self.weighting.state_dict().items()}
         tensors |= _optimiser_tensors(self.optimiser)
         tensors["random.torch"] = torch.get_rng_state()
         if torch.cuda.is_available():
@@ -66,6 +69,7 @@ class TrainingState:
         self.model.load_state_dict(_under("model.", tensors))
         for name, value in _under("average.", tensors).items():
             self.average.values[name].copy_(value)
+        self.weighting.load_state_dict(_under("weighting.", tensors))
         _restore_optimiser(self.optimiser, tensors)
         torch.set_rng_state(tensors["random.torch"])
         if "random.cuda" in tensors and torch.cuda.is_available():

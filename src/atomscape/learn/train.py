@@ -36,13 +36,15 @@ from atomscape.learn.inputs import with_inputs
 from atomscape.learn.log import Log
 from atomscape.learn.metrics import shown
 from atomscape.learn.model import Model
-from atomscape.learn.objectives import Term, term_sums, total_loss
+from atomscape.learn.objectives import Term, term_sums
+from atomscape.learn.parameters import freeze, optimiser_for, set_rate, training_lines
 from atomscape.learn.prepare import PARTS, Prepared, prepare
 from atomscape.learn.report import end_table, start_table
 from atomscape.learn.results import Results, commit, finish
 from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data
 from atomscape.learn.schedule import warm_up_cosine
 from atomscape.learn.state import TrainingState
+from atomscape.learn.weighting import average_gradients, mean_over, weighting_of
 from atomscape.ops.allocator import keep_freed_memory
 
 
@@ -114,13 +116,16 @@ def train(
         architecture = _measured(architecture, graphs["train"])
         run = _set_up(config, folder, prepared, architecture, graphs, accelerator, Display(console))
         console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
+        for line in training_lines(run.model, config.training):
+            console.print(line, soft_wrap=True)
         if not _loop(run):
             run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
             return None
         accelerator.wait_for_everyone()
         results = finish(
-            config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress, source
-        )
+            config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress, source,
+            weights=run.state.weighting.weights(run.terms),
+        )  # fmt: skip
         console.print(end_table(results))
         return results
 
@@ -139,11 +144,12 @@ def _set_up(
     torch.manual_seed(config.seed)
     model = Model(architecture)
     terms, fitted = fit_heads(config, model, prepared)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=t.learning_rate, betas=t.betas, weight_decay=t.weight_decay, foreach=False
-    )
+    freeze(model, t.freeze)
+    weighting = weighting_of(t.weighting, terms, model.encoder, mean_over(accelerator))
+    weighting.to(accelerator.device)
+    optimiser = optimiser_for(model, weighting, t)
     wrapped, optimiser = accelerator.prepare(model, optimiser)
-    state = TrainingState(model, optimiser, Average(model, t.ema), scaler=accelerator.scaler)
+    state = TrainingState(model, optimiser, Average(model, t.ema), weighting, scaler=accelerator.scaler)
     if (folder / LAST).is_file():
         refuse_other_data(folder / LAST, prepared.fingerprints)
         state.load(folder / LAST)
@@ -239,15 +245,15 @@ def _step(run: Run, index, done: float) -> float:
     """One optimiser step on the structures ``index`` when the fraction ``done`` of the run is done."""
     t, state, accelerator = run.config.training, run.state, run.accelerator
     rate = t.learning_rate * warm_up_cosine(done, t.warm_up, t.final_learning_rate)
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate
+    set_rate(state.optimiser, rate)
     graph, dataset = run.graphs["train"].batch(index, state.progress.epoch + 1)
     graph, dataset = graph.to(accelerator.device), dataset.to(accelerator.device)
     run.model.train()
     state.optimiser.zero_grad(set_to_none=True)
     sums = term_sums(run.terms, run.wrapped(graph, dataset), graph, dataset)
-    loss = total_loss(run.terms, sums)
+    loss = state.weighting(run.terms, sums)
     accelerator.backward(loss)
+    average_gradients(state.weighting, mean_over(accelerator))
     if t.clip is not None:
         accelerator.clip_grad_norm_(run.model.parameters(), t.clip)
     state.optimiser.step()
@@ -291,6 +297,8 @@ def _end_epoch(run: Run) -> None:
     val = {f"{m.dataset}/{m.property} ({m.unit})": {"mae": m.mae, "rmse": m.rmse} for m in metrics}
     record = {"epoch": p.epoch, "step": p.step, "train_loss": mean_loss, "val_loss": loss, "val": val}
     record |= {"wall_seconds": round(p.wall_seconds, 3), "cpu_seconds": round(p.cpu_seconds, 3)}
+    weights = run.state.weighting.weights(run.terms)
+    record |= {"weights": weights} if weights else {}
     if run.accelerator.is_main_process:
         p.log_bytes = run.log.write(record)
         many = len(run.prepared.stores) > 1
@@ -299,4 +307,7 @@ def _end_epoch(run: Run) -> None:
             for m in metrics
         )
         mark = "  best" if better else ""
-        run.display.line(f"epoch {p.epoch:4d}  train {mean_loss:.4f}  val {loss:.4f}  MAE {maes}{mark}")
+        factors = "  weights " + "  ".join(f"{k} {w:.3g}" for k, w in weights.items()) if weights else ""
+        run.display.line(
+            f"epoch {p.epoch:4d}  train {mean_loss:.4f}  val {loss:.4f}  MAE {maes}{mark}{factors}"
+        )

@@ -1,0 +1,59 @@
+"""Options of a run that builds on another run, or that finds the weights of its objectives itself.
+
+Each may be given by its main word alone: ``weighting: learned``, ``start_from: runs/qm9``, ``lora: 8``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from atomscape.learn.strict import Count, Strict
+
+
+class Weighting(Strict):
+    """How the terms of the loss are weighed against each other, on top of the ``weight`` of each objective.
+
+    ``fixed``: by ``weight`` alone. ``learned``: by the noise of each term (``learn.learned_weights``).
+    ``gradient``: so that all terms pull at the encoder alike (``learn.balanced_weights``).
+    """
+
+    kind: Literal["fixed", "learned", "gradient"] = "fixed"
+    rate: float = Field(default=10.0, gt=0, description="learned: multiple of learning_rate for the noise")
+    every: Count = Field(default=10, description="gradient: steps between two measurements")
+    asymmetry: float = Field(default=0.5, ge=0, description="gradient: pull of terms that lag behind")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_kind(cls, given: Any) -> Any:
+        return {"kind": given} if isinstance(given, str) else given
+
+
+class StartFrom(Strict):
+    """A trained model whose encoder a run starts from, and those of its heads that agree.
+
+    ``heads``: head of the new model → head of the old one (``dataset:property``, ``shared:property``) where
+    names do not tell; ``false`` takes none.
+    """
+
+    model: str
+    heads: dict[str, str] | Literal[False] = Field(default={})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_model(cls, given: Any) -> Any:
+        return {"model": given} if isinstance(given, str) else given
+
+
+class LowRank(Strict):
+    """Low-rank adapters: what ``on`` names stays as it is but for a trained update of this rank."""
+
+    rank: Count = 4
+    scale: float = Field(default=1.0, gt=0, description="factor on the update")
+    on: Annotated[tuple[str, ...], Field(min_length=1)] = ("encoder",)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_rank(cls, given: Any) -> Any:
+        return {"rank": given} if isinstance(given, int) else given
