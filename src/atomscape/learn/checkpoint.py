@@ -18,6 +18,7 @@ from safetensors.torch import save
 
 from atomscape import __version__
 from atomscape.learn.architecture import Architecture
+from atomscape.learn.low_rank import merged
 from atomscape.learn.model import Model
 from atomscape.shapes import Tensor
 
@@ -97,7 +98,7 @@ def save_model(model: Model, path: str | Path, **about: Any) -> Path:
         "architecture": model.architecture.model_dump(mode="json"),
         "about": about,
     }
-    write_tensors(path, model.state_dict(), header)
+    write_tensors(path, merged(model), header)
     return path
 
 

@@ -111,13 +111,18 @@ def training_lines(model: nn.Module, t: Training) -> list[str]:
     trained = sum(p.numel() for p in parameters.values() if p.requires_grad)
     total = sum(p.numel() for p in parameters.values())
     lines = []
+    low_rank = [n for n in parameters if n.endswith(".original")]
+    if low_rank and t.lora is not None:
+        lines.append(f"low rank: {len(low_rank)} parameters with an update of rank {t.lora.rank}")
     if trained < total:
-        lines.append(f"trained: {trained:,} of {total:,} numbers; as they are stay {_frozen(parameters)}")
+        names = _frozen(parameters)
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        lines.append(f"trained: {trained:,} of {total:,} numbers; frozen: {', '.join(names[:8])}{more}")
     rates = ", ".join(f"{part} × {times:g}" for part, times in t.learning_rates.items())
     return lines + ([f"learning rates: {rates}, the rest × 1"] if rates else [])
 
 
-def _frozen(parameters: Mapping[str, nn.Parameter]) -> str:
+def _frozen(parameters: Mapping[str, nn.Parameter]) -> list[str]:
     """Frozen parameters by the largest parts of which all is frozen."""
     still, names = {n for n, p in parameters.items() if not p.requires_grad}, []
     for part in _parts({n: p.shape for n, p in parameters.items()}):
@@ -125,4 +130,4 @@ def _frozen(parameters: Mapping[str, nn.Parameter]) -> str:
         if set(mine) <= still and not any(part.startswith(f"{known}.") for known in names):
             names.append(part)
     covered = {n for part in names for n in chosen(parameters, part)}
-    return ", ".join([*names, *sorted(still - covered)])
+    return [*names, *sorted(still - covered)]

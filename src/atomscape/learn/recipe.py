@@ -24,7 +24,7 @@ def recipes() -> list[str]:
 def load_config(what: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Load a YAML file, or a shipped recipe by name, and apply overrides such as ``training.epochs=10``.
 
-    A relative path of a split file in a YAML file is looked up beside that file.
+    A relative path of a split file, or of the model to start from, is looked up beside the YAML file.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def parse_config(
             f"{what} must hold keys such as data, encoder, objectives; it holds {type(raw).__name__}"
         )
     if beside is not None:
-        _find_split_files(raw, beside)
+        _find_files(raw, beside)
     return validate(apply_overrides(raw, overrides), what)
 
 
@@ -121,7 +121,13 @@ def _set(raw: Any, keys: list[str], value: Any, override: str) -> None:
             node = node[where]
 
 
-def _find_split_files(raw: dict[str, Any], beside: Path) -> None:
+def _find_files(raw: dict[str, Any], beside: Path) -> None:
+    """Make paths of split files and of the model to start from absolute, where they lie beside the config."""
+    start = raw.get("start_from")
+    if isinstance(start, str) and (beside / start).exists():
+        raw["start_from"] = str(beside.absolute() / start)
+    if isinstance(start, dict) and (beside / str(start.get("model", ""))).exists() and start.get("model"):
+        start["model"] = str(beside.absolute() / start["model"])
     datasets = raw.get("data")
     for dataset in datasets if isinstance(datasets, list) else ():
         split = dataset.get("split") if isinstance(dataset, dict) else None

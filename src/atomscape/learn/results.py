@@ -52,10 +52,11 @@ class Results:
     machine: str
     config: dict[str, Any]
     weights: dict[str, float] = field(default_factory=dict)
+    started_from: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in ``results.json``; what a run did not use is left out."""
-        later = ("weights",)
+        later = ("weights", "started_from")
         return {k: v for k, v in asdict(self).items() if v or k not in later}
 
 
@@ -114,11 +115,13 @@ def passes(prepared: Prepared, epochs: int) -> dict[str, float]:
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
-    """The config as data; of a split file only its name (its content is in the fingerprint)."""
+    """The config as data; of a split file, or of a model, only its name: content is told by hash."""
     settings = config.model_dump(mode="json")
     for dataset in settings["data"]:
         if "path" in dataset["split"]:
             dataset["split"]["path"] = Path(dataset["split"]["path"]).name
+    if settings["start_from"]:
+        settings["start_from"]["model"] = Path(settings["start_from"]["model"]).name
     return settings
 
 

@@ -78,9 +78,20 @@ def refuse_changes(saved: RunConfig, given: RunConfig, folder: Path) -> None:
         )
 
 
-def identity(fingerprints: dict[str, str]) -> dict[str, Any]:
-    """What a training state must agree with to be resumed."""
-    return {"atomscape": __version__, "fingerprints": fingerprints}
+def identity(fingerprints: dict[str, str], start: str | None = None) -> dict[str, Any]:
+    """What a training state must agree with to be resumed; ``start`` is the hash of the model begun with."""
+    found = {"atomscape": __version__, "fingerprints": fingerprints}
+    return found if start is None else found | {"start_from": start}
+
+
+def refuse_other_start(path: Path, start: str | None) -> None:
+    """Raise ``ValueError`` if a training state began with another model than lies in its place now."""
+    saved = read_run(path).get("start_from")
+    if saved != start:
+        raise ValueError(
+            f"the model that {path.parent} started from changed since (hash {str(saved)[:12]}… then, "
+            f"{str(start)[:12]}… now); put the former one back or start a new run"
+        )
 
 
 def refuse_other_data(path: Path, fingerprints: dict[str, str]) -> None:

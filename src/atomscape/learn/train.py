@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ from atomscape.learn.determinism import Stop, deterministic
 from atomscape.learn.display import Display
 from atomscape.learn.ema import Average
 from atomscape.learn.evaluate import evaluate_graphs
-from atomscape.learn.fit import Fitted, fit_heads
+from atomscape.learn.fit import Fitted
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.inputs import with_inputs
 from atomscape.learn.log import Log
+from atomscape.learn.low_rank import adapt
 from atomscape.learn.metrics import shown
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
@@ -41,9 +42,10 @@ from atomscape.learn.parameters import freeze, optimiser_for, set_rate, training
 from atomscape.learn.prepare import PARTS, Prepared, prepare
 from atomscape.learn.report import end_table, start_table
 from atomscape.learn.results import Results, commit, finish
-from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data
+from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data, refuse_other_start
 from atomscape.learn.schedule import warm_up_cosine
 from atomscape.learn.state import TrainingState
+from atomscape.learn.transplant import Origin, Taken, adopted, origin, started
 from atomscape.learn.weighting import average_gradients, mean_over, weighting_of
 from atomscape.ops.allocator import keep_freed_memory
 
@@ -65,13 +67,15 @@ class Run:
     batches: Batches
     log: Log
     display: Display
+    taken: Taken | None = None
     stop: Stop = field(default_factory=Stop)
     saved_at: float = field(default_factory=time.monotonic)
 
     def save(self) -> None:
         """Write ``last``."""
         if self.accelerator.is_main_process:
-            self.state.save(self.folder / LAST, identity(self.prepared.fingerprints))
+            start = self.taken.hash if self.taken else None
+            self.state.save(self.folder / LAST, identity(self.prepared.fingerprints, start))
         self.saved_at = time.monotonic()
 
     def asked_to_stop(self) -> bool:
@@ -105,6 +109,8 @@ def train(
         console = (console or Console()) if accelerator.is_main_process else Console(quiet=True)
         prepared = prepare(config)
         architecture = architecture_of(config, prepared.properties)
+        start = origin(config)
+        architecture = architecture if start is None else adopted(architecture, start)
         architecture = with_inputs(architecture, prepared.inputs, prepared.structures["train"])
         cutoff = Model(architecture).cutoff
         if accelerator.is_main_process:
@@ -114,9 +120,9 @@ def train(
             part: prepared.graphs(part, cutoff, config.training.cache_gigabytes * 3e8) for part in PARTS
         }
         architecture = _measured(architecture, graphs["train"])
-        run = _set_up(config, folder, prepared, architecture, graphs, accelerator, Display(console))
+        run = _set_up(config, folder, prepared, architecture, graphs, accelerator, Display(console), start)
         console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
-        for line in training_lines(run.model, config.training):
+        for line in [*(run.taken.lines() if run.taken else ()), *training_lines(run.model, config.training)]:
             console.print(line, soft_wrap=True)
         if not _loop(run):
             run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
@@ -125,6 +131,7 @@ def train(
         results = finish(
             config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress, source,
             weights=run.state.weighting.weights(run.terms),
+            started_from=asdict(run.taken) if run.taken else {},
         )  # fmt: skip
         console.print(end_table(results))
         return results
@@ -138,13 +145,16 @@ def _set_up(
     graphs: dict[str, GraphSet],
     accelerator: Accelerator,
     display: Display,
+    start: Origin | None,
 ) -> Run:
     """Build everything; a training state that lies in the folder is taken up."""
     t = config.training
     torch.manual_seed(config.seed)
     model = Model(architecture)
-    terms, fitted = fit_heads(config, model, prepared)
+    terms, fitted, taken = started(config, model, prepared, start)
     freeze(model, t.freeze)
+    if t.lora is not None:
+        adapt(model, t.lora)
     weighting = weighting_of(t.weighting, terms, model.encoder, mean_over(accelerator))
     weighting.to(accelerator.device)
     optimiser = optimiser_for(model, weighting, t)
@@ -152,6 +162,7 @@ def _set_up(
     state = TrainingState(model, optimiser, Average(model, t.ema), weighting, scaler=accelerator.scaler)
     if (folder / LAST).is_file():
         refuse_other_data(folder / LAST, prepared.fingerprints)
+        refuse_other_start(folder / LAST, start.hash if start else None)
         state.load(folder / LAST)
     return Run(
         config=config,
@@ -167,6 +178,7 @@ def _set_up(
         batches=_batches(config, graphs["train"], prepared.mixture),
         log=Log(folder, state.progress.log_bytes, t.tensorboard and accelerator.is_main_process),
         display=display,
+        taken=taken,
     )
 
 
@@ -197,7 +209,7 @@ def _measured(architecture: Architecture, graphs: GraphSet) -> Architecture:
 
     Heads that ask for the elements get those of the training part.
     """
-    present = [chemical_symbols[z] for z in graphs.structures.numbers.unique().tolist()]
+    present = _elements(graphs)
     heads = tuple(
         h.model_copy(update={"head": PlugIn(kind=h.head.kind, **h.head.options | {"elements": present})})
         if h.head.options.get("elements", present) is None
@@ -210,6 +222,10 @@ def _measured(architecture: Architecture, graphs: GraphSet) -> Architecture:
         return architecture
     options |= {"average_neighbours": round(max(graphs.average_neighbours, 1.0), 3)}
     return architecture.model_copy(update={"encoder": PlugIn(kind=architecture.encoder.kind, **options)})
+
+
+def _elements(graphs: GraphSet) -> list[str]:
+    return [chemical_symbols[z] for z in graphs.structures.numbers.unique().tolist()]
 
 
 def _loop(run: Run) -> bool:
@@ -292,6 +308,7 @@ def _end_epoch(run: Run) -> None:
             p.best, p.best_epoch = loss, p.epoch
             if run.accelerator.is_main_process:
                 about = {"run": run.config.name, "epoch": p.epoch, "fingerprints": run.prepared.fingerprints}
+                about |= {"elements": _elements(run.graphs["train"])}
                 save_model(run.model, run.folder / BEST, **about)
     p.finished = t.patience is not None and p.without_improvement >= t.patience
     val = {f"{m.dataset}/{m.property} ({m.unit})": {"mae": m.mae, "rmse": m.rmse} for m in metrics}
