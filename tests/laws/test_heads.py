@@ -8,6 +8,7 @@ import torch
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.find import available, find
 from atomscape.learn.objectives import own_loss
+from atomscape.nn.last_layer import LastLayer, linear_at_last
 from atomscape.o3.irreps import Irreps
 from atomscape.testing import cases, head_laws
 
@@ -125,6 +126,12 @@ def test_gradient(head):
     head_laws.check_head_gradient(head[0], head[1], cases.water())
 
 
+def test_last_layer(head):
+    if linear_at_last(head[0]) is None:
+        pytest.skip("no last layer is shown")
+    head_laws.check_head_last_layer(head[0], head[1], cases.mixed_batch())
+
+
 def test_heads_were_found():
     assert {"scalar", "atom_scalar"} <= {name for name, *_ in HEADS.values()}
     assert {p.per for _, _, p, _ in HEADS.values()} == {"atom", "structure"}
@@ -141,3 +148,20 @@ def test_a_frame_dependent_head_is_caught():
 
     with pytest.raises(AssertionError, match="head rotation law"):
         head_laws.check_head_rotation(Broken(), IRREPS["natural"], cases.ethanol())
+
+
+@pytest.mark.parametrize("fault", ["part", "order"])
+def test_a_last_layer_that_is_not_all_is_caught(fault):
+    """One feature is left out, or features belong to other atoms."""
+    head, irreps, prop = build("scalar-structure_()_extensive-natural")
+    whole = head.last_layer
+
+    def broken(embedding, graph):
+        last = whole(embedding, graph)[prop.name]
+        if fault == "part":
+            return {prop.name: LastLayer(last.features[..., 1:], last.weights[1:])}
+        return {prop.name: LastLayer(last.features.flip(0), last.weights)}
+
+    head.last_layer = broken
+    with pytest.raises(AssertionError, match="head last layer law"):
+        head_laws.check_head_last_layer(head, irreps, cases.mixed_batch())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
@@ -9,6 +11,7 @@ from torch import nn
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.nn.embedding import Embedding
+from atomscape.nn.last_layer import LastLayer, with_constant
 from atomscape.nn.species import N_ELEMENTS
 from atomscape.o3.irreps import Irreps
 from atomscape.shapes import Float, Tensor
@@ -49,6 +52,13 @@ class AtomScalarHead(nn.Module):
         out = self.net(embedding.invariants()).double() * self.scale + self.shift
         out = out + self.references[graph.structures.numbers].unsqueeze(-1)
         return {p.name: out[:, i] for i, p in enumerate(self.provides)}
+
+    def last_layer(self, embedding: Embedding, graph: Graph) -> dict[str, LastLayer]:
+        """Hidden layer of every atom, which all properties of the head share."""
+        last = cast(nn.Linear, self.net[2])
+        features = (with_constant(self.net[:2](embedding.invariants())) * self.scale).unsqueeze(1)
+        weights = torch.cat([last.weight, last.bias.unsqueeze(1)], 1).double()
+        return {p.name: LastLayer(features, weights[i]) for i, p in enumerate(self.provides)}
 
 
 def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> AtomScalarHead:

@@ -12,7 +12,7 @@ its parts, as those of the highest occupied and the lowest unoccupied orbital do
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,7 @@ from torch import nn
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.nn.embedding import Embedding
+from atomscape.nn.last_layer import LastLayer, with_constant
 from atomscape.nn.species import N_ELEMENTS
 from atomscape.o3.irreps import Irreps
 from atomscape.ops.segment import segment_mean, segment_softmax, segment_sum
@@ -76,6 +77,20 @@ class ScalarHead(nn.Module):
             value = segment_sum(weighted, index, n).sum(1) * self.scale
             value = value + segment_mean(references, index, n)
         return {self.provides[0].name: value if self.provides[0].extensive else value + self.shift}
+
+    def last_layer(self, embedding: Embedding, graph: Graph) -> dict[str, LastLayer]:
+        """Hidden layer of every atom, weighed as it is pooled; with attention once for each average."""
+        index, n = graph.structures.structure, len(graph.structures)
+        hidden, last = self.net[:2](embedding.invariants()), cast(nn.Linear, self.net[2])
+        features = with_constant(hidden) * self.scale
+        values = 1 if self.pooling != "attention" else self.config.averages
+        weights = torch.cat([last.weight, last.bias.unsqueeze(1)], 1)[:values].double().flatten()
+        if self.pooling == "mean":
+            features = features / graph.structures.counts[index].unsqueeze(1)
+        if self.pooling == "attention":
+            share = segment_softmax(last(hidden).double()[:, values:], index, n)
+            features = (share.unsqueeze(2) * features.unsqueeze(1)).flatten(1)
+        return {self.provides[0].name: LastLayer(features.unsqueeze(1), weights)}
 
 
 def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> ScalarHead:

@@ -14,6 +14,8 @@ references and shift are fitted before training; what turns has no shift, for no
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
@@ -22,6 +24,7 @@ from atomscape.atoms.components import change_of_basis, from_components, isotrop
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.nn.embedding import Embedding
+from atomscape.nn.last_layer import LastLayer, with_constant
 from atomscape.nn.species import N_ELEMENTS
 from atomscape.o3.irreps import Irrep, Irreps
 from atomscape.ops.segment import segment_mean, segment_sum
@@ -90,6 +93,44 @@ class TensorHead(nn.Module):
 
     def _places(self, y: Tensor) -> Tensor:
         return torch.tensor(self.isotropic, dtype=torch.int64, device=y.device)
+
+    def last_layer(self, embedding: Embedding, graph: Graph) -> dict[str, LastLayer]:
+        """Gated channels of every atom, block by block; each copy of an irrep has weights of its own."""
+        s, p = graph.structures, self.property
+        blocks = self._last_channels(embedding)
+        columns = [w.numel() for _, w in blocks]
+        rows = [w.shape[0] * x.shape[1] for x, w in blocks]
+        features = embedding.invariants().new_zeros(s.n_atoms, sum(rows), sum(columns)).double()
+        row = column = 0
+        for (x, w), height, width in zip(blocks, rows, columns, strict=True):
+            copies = torch.eye(w.shape[0], dtype=x.dtype, device=x.device)
+            block = torch.einsum("amc,kj->akmjc", x, copies).reshape(len(x), height, width)
+            features[:, row : row + height, column : column + width] = block
+            row, column = row + height, column + width
+        if p.per == "structure" and not p.extensive:
+            features = features / s.counts[s.structure].view(-1, 1, 1)
+        weights = torch.cat([w.double().flatten() for _, w in blocks])
+        return {p.name: LastLayer(features * self.scale, weights)}
+
+    def _last_channels(self, embedding: Embedding) -> list[tuple[Tensor, Tensor]]:
+        """What enters the last map of each block, [atoms, m, channels], and the map, [copies, channels]."""
+        found: list[tuple[Tensor, Tensor]] = []
+        read: Any = self.read
+        if self.net is None:
+            blocks = zip(self.blocks, read, strict=True)
+            return [(_block(embedding, ir).double(), maps[0].weight) for (_, ir), maps in blocks]
+        hidden, last, start = self.net[:2](embedding.invariants()), cast(nn.Linear, self.net[2]), 0
+        for (_, ir), maps, size in zip(self.blocks, read, self.sizes, strict=True):
+            rows = slice(start, start + size)
+            start += size
+            if ir == SCALAR:
+                own = torch.cat([last.weight, last.bias.unsqueeze(1)], 1)[rows]
+                found.append((with_constant(hidden).unsqueeze(1), own))
+                continue
+            gate = nn.functional.linear(hidden, last.weight[rows], last.bias[rows])
+            gated = maps[0](_block(embedding, ir)) * (1 + gate).unsqueeze(1)
+            found.append((gated.double(), maps[1].weight))
+        return found
 
     def _components(self, embedding: Embedding) -> Float[Tensor, "atoms dim"]:
         """Components of every atom, block by block, in float64."""

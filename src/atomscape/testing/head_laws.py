@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from atomscape.atoms.components import to_components
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
@@ -13,6 +14,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
 from atomscape.o3.rotation import random_rotation
+from atomscape.ops.segment import segment_sum
 from atomscape.shapes import Tensor
 from atomscape.testing import tolerances
 from atomscape.testing.cases import repeated
@@ -161,6 +163,36 @@ def check_head_gradient(head, irreps: Irreps, structures: Structures, *, case: s
             check(value, inputs, fast_mode=True, atol=1e-6, rtol=1e-5)
         except RuntimeError as error:
             raise AssertionError(f"head {law} law, case {case!r}: {error}") from error
+
+
+def check_head_last_layer(head, irreps: Irreps, structures: Structures, *, case: str = "") -> float:
+    """φ · w of the last layer is all of a prediction that features or last weights change, to rounding."""
+    law, graph, worst = "head last layer", neighbour_graph(structures, CUTOFF), 0.0
+    here = random_embedding(irreps, structures.n_atoms)
+    there = random_embedding(irreps, structures.n_atoms, seed=1)
+    for prop in head.provides:
+        value, last = _with_last_layer(head, here, graph, prop)
+        rest = value - last
+        weights = head.last_layer(here, graph)[prop.name].weights.sum()
+        trained = [p for p in head.parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(weights, trained, materialize_grads=True)
+        generator = torch.Generator().manual_seed(2)
+        with torch.no_grad():
+            for parameter, used in zip(trained, gradients, strict=True):
+                change = torch.randn(used.shape, generator=generator, dtype=torch.float64)
+                parameter.add_((used != 0) * change.to(parameter))
+        value, last = _with_last_layer(head, there, graph, prop)
+        worst = max(worst, compare(law, case, prop.name, rest + last, value, _exact()))
+    return worst
+
+
+def _with_last_layer(head, embedding: Embedding, graph: Graph, prop: Property) -> tuple[Tensor, Tensor]:
+    """Components of a prediction, and the φ · w in it."""
+    with torch.no_grad():
+        value = to_components(prop, head(embedding, graph)[prop.name])
+        last = head.last_layer(embedding, graph)[prop.name].predictions
+    s = graph.structures
+    return value, last if prop.per == "atom" else segment_sum(last, s.structure, len(s))
 
 
 def predict(head, embedding: Embedding, structures: Structures) -> dict[str, Tensor]:
