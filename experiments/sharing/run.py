@@ -11,6 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+import yaml
+
 from atomscape.find import suggest
 from atomscape.learn.checkpoint import write_atomic
 from atomscape.learn.recipe import load_config
@@ -33,8 +35,8 @@ def main() -> int:
     parser.add_argument("task", nargs="?", default="all")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    whole = load_config(HERE / "config.yaml")
-    rows = {o.property: o for o in whole.objectives}
+    objectives = yaml.safe_load((HERE / "config.yaml").read_text(encoding="utf-8"))["objectives"]
+    rows = {row["property"]: row for row in objectives}
     if given.task not in ("all", *rows):
         meant = suggest(given.task, list(rows))
         parser.error(f"no task {given.task!r}{meant} Tasks: all, {', '.join(rows)}.")
@@ -47,10 +49,9 @@ def main() -> int:
             f"data.qm9.split.path={HERE.parent / 'splits' / f'qm9_{given.size}.json'}",
             f"encoder={ENCODERS[given.encoder]}",
             f"training.epochs={EPOCHS[given.size]}",
+            f"objectives={objectives if given.task == 'all' else [rows[given.task]]}",
         ],
     )
-    if given.task != "all":
-        config = config.model_copy(update={"objectives": (rows[given.task],)})
     out = HERE.parent.parent / "runs" / f"sharing-{name}"
     if train(config, out, resume=(out / "config.yaml").is_file()) is None:
         return 1

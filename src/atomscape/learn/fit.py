@@ -8,8 +8,8 @@
     tensors       as above for what does not turn (``learn.isotropic``)
 
 Where forces are learned the energy head is scaled by the root mean square of a force component instead, if
-that is larger: it is the same number for an isolated molecule and for a thousand frames of one, whose energies
-hardly differ. Of relaxed structures, which have next to no forces, the energies give the scale.
+that is larger: it is the same number for an isolated molecule and for a thousand frames of one, whose
+energies hardly differ. Of relaxed structures, which have next to no forces, the energies give the scale.
 """
 
 from __future__ import annotations
