@@ -46,7 +46,7 @@ def main() -> int:
         [
             f"name=sharing-{name}",
             f"seed={given.seed}",
-            f"data.qm9.split.path={HERE.parent / 'splits' / f'qm9_{given.size}.json'}",
+            f"data.0.split.path={HERE.parent / 'splits' / f'qm9_{given.size}.json'}",
             f"encoder={ENCODERS[given.encoder]}",
             f"training.epochs={EPOCHS[given.size]}",
             f"objectives={objectives if given.task == 'all' else [rows[given.task]]}",
