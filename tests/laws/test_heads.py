@@ -25,7 +25,7 @@ CASES = {
 def _settings(name: str) -> list[dict]:
     """Default settings, and every choice of a setting that offers choices."""
     fields = find("heads", name).Config.model_fields
-    choices = [{k: v} for k, f in fields.items() for v in _choices(f.annotation)]
+    choices = [{k: v} for k, f in fields.items() for v in _choices(f.annotation) if v != f.default]
     return [{}, *choices]
 
 
@@ -64,7 +64,7 @@ HEADS = {
     )
     for name in available("heads")
     for settings in _settings(name)
-    for irreps in IRREPS
+    for irreps in (IRREPS if not settings else ["both"])  # choices are tried where there is most to read
     for kind, prop in _kinds(name, settings, IRREPS[irreps]).items()
 }
 
@@ -98,6 +98,12 @@ def test_rotation_and_reflection(head, case):
 @structures
 def test_permutation(head, case):
     head_laws.check_head_permutation(head[0], head[1], CASES[case](), case=case)
+
+
+@pytest.mark.parametrize("case", ["rattled_rocksalt", "mixed_batch"])
+def test_translation(head, case):
+    lattice = not isinstance(head[0], head_laws.Judged)  # its example labels are made of positions
+    head_laws.check_head_translation(head[0], head[1], CASES[case](), lattice=lattice, case=case)
 
 
 def test_batch_is_alone(head):
@@ -135,6 +141,18 @@ def test_last_layer(head):
 def test_heads_were_found():
     assert {"scalar", "atom_scalar"} <= {name for name, *_ in HEADS.values()}
     assert {p.per for _, _, p, _ in HEADS.values()} == {"atom", "structure"}
+
+
+def test_a_head_that_knows_where_the_origin_is_is_caught():
+    class Broken(torch.nn.Module):
+        provides = (PROPERTIES["dipole_norm"],)
+
+        def forward(self, embedding, graph):
+            s = graph.structures
+            return {"dipole_norm": torch.zeros(len(s)).double().index_add(0, s.structure, s.positions[:, 0])}
+
+    with pytest.raises(AssertionError, match="head translation law"):
+        head_laws.check_head_translation(Broken(), IRREPS["natural"], cases.ethanol())
 
 
 def test_a_frame_dependent_head_is_caught():

@@ -23,6 +23,7 @@ from torch import nn
 from atomscape.atoms.components import change_of_basis, from_components, isotropic
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
+from atomscape.nn.blocks import block_of, channels_of, serving
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.last_layer import LastLayer, with_constant
 from atomscape.nn.species import N_ELEMENTS
@@ -61,7 +62,7 @@ class TensorHead(nn.Module):
         self.blocks = [(n, ir) for n, ir in self.property.irreps if n]
         hidden, read = config.hidden, []
         for n, ir in self.blocks:
-            channels = sum(c for c, block in irreps if block == found(ir, irreps))
+            channels = channels_of(ir, irreps)
             if config.nonlinear and ir != SCALAR:
                 read.append(nn.ModuleList([_linear(channels, hidden), _linear(hidden, n)]))
             elif not config.nonlinear:
@@ -142,7 +143,7 @@ class TensorHead(nn.Module):
             if factor is not None and ir == SCALAR:
                 parts.append(factor)
                 continue
-            x = _block(embedding, ir)
+            x = block_of(embedding, ir)
             for n, linear in enumerate(maps):  # pyright: ignore[reportArgumentType]
                 x = linear(x if n == 0 or factor is None else x * (1 + factor).unsqueeze(1))
             parts.append(x.mT.flatten(1))
@@ -159,26 +160,9 @@ def _linear(channels_in: int, channels_out: int) -> nn.Linear:
     return made
 
 
-def _block(embedding: Embedding, ir: Irrep) -> Float[Tensor, "atoms m channels"]:
-    """Block of an irrep; where the encoder does not track parity, that of its degree."""
-    return embedding.blocks[(ir.l, ir.p) if (ir.l, ir.p) in embedding.blocks else (ir.l, 0)]
-
-
-def found(ir: Irrep, irreps: Irreps) -> Irrep | None:
-    """Irrep of the encoder that serves one of a property; None where there is none.
-
-    An encoder that does not track parity states all its degrees as even; any of them serves by its degree.
-    """
-    if ir in irreps:
-        return ir
-    untracked = irreps.l_max > 0 and all(block.p == 1 for _, block in irreps)
-    alike = Irrep(ir.l, 1)
-    return alike if untracked and alike in irreps else None
-
-
 def refuse_missing(property: Property, irreps: Irreps) -> None:
     """Raise ``ValueError`` that names the blocks an encoder lacks and the option that gives them."""
-    missing = [ir for n, ir in property.irreps if n and found(ir, irreps) is None]
+    missing = [ir for n, ir in property.irreps if n and serving(ir, irreps) is None]
     if not missing:
         return
     degree = max(ir.l for ir in missing)

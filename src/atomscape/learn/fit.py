@@ -29,6 +29,7 @@ from atomscape.learn.config import Objective, RunConfig
 from atomscape.learn.isotropic import Several, fit_isotropic
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, own_loss, rows_of
+from atomscape.learn.own_fit import OwnFit, own_fit, refuse_undefined
 from atomscape.learn.prepare import Prepared, known_values
 from atomscape.learn.references import bridged_difference, given_references, refuse_missing
 from atomscape.shapes import Bool, Tensor
@@ -84,6 +85,12 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             terms.append(Term(p, d, o.loss, o.weight, 1.0, f"{o.dataset}:{p.name}", own))
             fitted.append(Fitted(p, o.dataset, count, {}, 0.0, 1.0, 1.0))
             continue
+        fits_itself = own_fit(model.heads[head_key]) if has_head else None
+        if fits_itself is not None:
+            given_references(o, p, {})
+            fitted.append(_fit_by_head(fits_itself, p, structures, chosen, o.dataset))
+            terms.append(Term(p, d, o.loss, o.weight, fitted[-1].error_scale, f"{o.dataset}:{p.name}"))
+            continue
         if p.extensive and p.per == "structure" and is_scalar(p):
             fit = _fit_sums(o, p, prepared, chosen)
         else:
@@ -101,6 +108,15 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))
         fitted.append(fit)
     return terms, fitted
+
+
+def _fit_by_head(head: OwnFit, p: Property, s: Structures, chosen: Tensor, name: str) -> Fitted:
+    """Let a head fit itself to the structures whose label is known."""
+    y = s.labels[p.name]
+    known = chosen & y.reshape(len(y), -1).isfinite().all(1)
+    labelled = s[known]
+    refuse_undefined(head, labelled, p.name, name)
+    return Fitted(p, name, len(labelled), {}, 0.0, 1.0, head.fit(labelled))
 
 
 def _takes_constants(head: Any) -> bool:

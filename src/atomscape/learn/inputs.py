@@ -1,6 +1,7 @@
 """Labels that enter a network: looked up in the data of a run, checked, and described in its architecture.
 
-An encoder with an option ``inputs`` names them. What the config leaves open (whether they belong to atoms,
+An encoder with an option ``inputs`` names them, and a head with an option ``reads`` those it can do without.
+What the config leaves open (whether they belong to atoms,
 how they turn, how large they are) is taken from the data, and written into the architecture: a model knows
 what it reads without the data it was trained on.
 """
@@ -46,6 +47,13 @@ def inputs_of(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property
                     f"input {name!r} means different things in two datasets: {found[name]} and {asked}"
                 )
     return found
+
+
+def read_by_heads(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property]:
+    """Labels that heads read where they are known, as far as any dataset has them."""
+    names = {name for o in config.objectives if o.head for name in o.head.options.get("reads", ())}
+    offered = [store.properties for store in stores.values()]
+    return {name: known[name] for name in sorted(names) for known in offered if name in known}
 
 
 def options(encoder: PlugIn) -> tuple[dict[str, Any], ...]:

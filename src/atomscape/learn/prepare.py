@@ -21,7 +21,7 @@ from atomscape.find import find, suggest
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import Corruption, GraphSet, fully_periodic_stress, with_labels_of
-from atomscape.learn.inputs import inputs_of, refuse_unknown_values
+from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
 from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
 
@@ -30,7 +30,8 @@ from atomscape.shapes import Tensor
 class Prepared:
     """Data of a run. ``rows[dataset][part]`` are structure numbers in ``stores[dataset]``.
 
-    ``properties`` are what is learned, ``inputs`` the labels that enter the encoder.
+    ``properties`` are what is learned, ``inputs`` the labels that enter the encoder, ``reads`` those that
+    enter heads where they are known.
     """
 
     stores: dict[str, Store]
@@ -42,6 +43,7 @@ class Prepared:
     corruptions: dict[int, Corruption] = field(default_factory=dict)
     seed: int = 0
     inputs: dict[str, Property] = field(default_factory=dict)
+    reads: dict[str, Property] = field(default_factory=dict)
 
     @cached_property
     def leaks(self) -> list[Leak]:
@@ -68,7 +70,7 @@ class Prepared:
 
     def graphs(self, part: str, cutoff: float, cache_bytes: float) -> GraphSet:
         """Neighbour graphs of one part."""
-        per_atom = _per_atom(self.properties | self.inputs)
+        per_atom = _per_atom(self.reads | self.properties | self.inputs)
         s, owner = self.structures[part], self.dataset[part]
         return GraphSet(s, owner, per_atom, cutoff, cache_bytes, self.corruptions, self.seed)
 
@@ -89,13 +91,14 @@ def prepare(config: RunConfig) -> Prepared:
     ]
     properties = _properties(config, dict(zip(stores, offered, strict=True)))
     inputs = inputs_of(config, stores)
+    reads = read_by_heads(config, stores)
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
     names = [d.name for d in config.data]
     made = {name for c in corruptions.values() for name in c.properties}
-    labels = inputs | properties
+    labels = reads | inputs | properties
 
     def adapt(d: int, s: Structures) -> Structures:
-        wanted = _wanted(config, names[d]) - made | set(inputs)
+        wanted = _wanted(config, names[d]) - made | set(inputs) | set(reads)
         return fully_periodic_stress(with_labels_of(s, labels, wanted))
 
     structures, dataset = {}, {}
@@ -108,7 +111,7 @@ def prepare(config: RunConfig) -> Prepared:
         refuse_unknown_values(inputs, structures[part], f"the {part} part")
     mixed = _mixture(config, dataset["train"].numpy())
     prepared = Prepared(
-        stores, rows, properties, structures, dataset, mixed, corruptions, config.seed, inputs
+        stores, rows, properties, structures, dataset, mixed, corruptions, config.seed, inputs, reads
     )
     _check_labels(config, prepared)
     return prepared

@@ -11,6 +11,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
+from atomscape.learn.own_fit import Partial
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
 from atomscape.o3.rotation import random_rotation
@@ -129,7 +130,7 @@ def check_head_output(head, irreps: Irreps, structures: Structures, *, case: str
     """All that is provided is predicted, in its shape, finite; a batch of nothing gives nothing."""
     law = "head output"
     for s in (structures, Structures.empty()):
-        found = predict(head, random_embedding(irreps, s.n_atoms), s)
+        found = _answers(head, random_embedding(irreps, s.n_atoms), s)
         if set(found) != {p.name for p in head.provides}:
             raise AssertionError(
                 f"{law} law, case {case!r}: {sorted(found)} instead of what the head provides"
@@ -139,8 +140,9 @@ def check_head_output(head, irreps: Irreps, structures: Structures, *, case: str
             has = tuple(found[p.name].shape)
             if has != shape:
                 raise AssertionError(f"{law} law, case {case!r}, {p.name}: shape {has} instead of {shape}")
-            if not bool(torch.isfinite(found[p.name]).all()):
-                raise AssertionError(f"{law} law, case {case!r}, {p.name}: not finite")
+            finite = found[p.name].isfinite().flatten(1) if p.shape else found[p.name].isfinite().view(-1, 1)
+            if not bool((finite == _defined(head, s, p).view(-1, 1)).all()):
+                raise AssertionError(f"{law} law, case {case!r}, {p.name}: not finite where it is defined")
     return 0.0
 
 
@@ -195,11 +197,41 @@ def _with_last_layer(head, embedding: Embedding, graph: Graph, prop: Property) -
     return value, last if prop.per == "atom" else segment_sum(last, s.structure, len(s))
 
 
+def check_head_translation(
+    head, irreps: Irreps, structures: Structures, *, lattice: bool = True, case: str = "", seed: int = 0
+) -> float:
+    """Structures moved, with ``lattice`` also atoms by lattice vectors, features kept: nothing changes."""
+    law, embedding = "head translation", random_embedding(irreps, structures.n_atoms)
+    generator = torch.Generator().manual_seed(seed)
+    away = 10 * torch.randn(len(structures), 3, generator=generator, dtype=torch.float64)
+    cells = torch.randint(-2, 3, (structures.n_atoms, 1, 3), generator=generator).double()
+    wrapped = (cells @ structures.cell[structures.structure]).squeeze(1) if lattice else 0.0
+    moved = replace(structures, positions=structures.positions + away[structures.structure] + wrapped)
+    here, there = predict(head, embedding, structures), predict(head, embedding, moved)
+    return max(compare(law, case, p.name, here[p.name], there[p.name], _exact()) for p in head.provides)
+
+
 def predict(head, embedding: Embedding, structures: Structures) -> dict[str, Tensor]:
-    """Predictions without gradient, on the graph of ``CUTOFF`` Å."""
+    """Predictions without gradient, on the graph of ``CUTOFF`` Å; zero where the head has no answer."""
+    found = _answers(head, embedding, structures)
+    for p in head.provides:
+        rows = _defined(head, structures, p).view(-1, *[1] * len(p.shape))
+        found[p.name] = torch.where(rows | ~found[p.name].isnan(), found[p.name], 0.0)
+    return found
+
+
+def _answers(head, embedding: Embedding, structures: Structures) -> dict[str, Tensor]:
     graph: Graph = neighbour_graph(structures, CUTOFF)
     with torch.no_grad():
-        return head(embedding, graph)
+        return dict(head(embedding, graph))
+
+
+def _defined(head, structures: Structures, p: Property) -> Tensor:
+    """Rows of a property that the head has an answer for."""
+    defined = torch.ones(len(structures), dtype=torch.bool)
+    if isinstance(head, Partial):
+        defined = head.defined(structures)
+    return defined[structures.structure] if p.per == "atom" else defined
 
 
 def _taken(embedding: Embedding, atoms: Tensor) -> Embedding:
