@@ -119,7 +119,7 @@ class TensorHead(nn.Module):
         read: Any = self.read
         if self.net is None:
             blocks = zip(self.blocks, read, strict=True)
-            return [(_block(embedding, ir).double(), maps[0].weight) for (_, ir), maps in blocks]
+            return [(block_of(embedding, ir).double(), maps[0].weight) for (_, ir), maps in blocks]
         hidden, last, start = self.net[:2](embedding.invariants()), cast(nn.Linear, self.net[2]), 0
         for (_, ir), maps, size in zip(self.blocks, read, self.sizes, strict=True):
             rows = slice(start, start + size)
@@ -129,7 +129,7 @@ class TensorHead(nn.Module):
                 found.append((with_constant(hidden).unsqueeze(1), own))
                 continue
             gate = nn.functional.linear(hidden, last.weight[rows], last.bias[rows])
-            gated = maps[0](_block(embedding, ir)) * (1 + gate).unsqueeze(1)
+            gated = maps[0](block_of(embedding, ir)) * (1 + gate).unsqueeze(1)
             found.append((gated.double(), maps[1].weight))
         return found
 
