@@ -22,7 +22,8 @@ from atomscape.find import find, suggest
 from atomscape.learn.architecture import Architecture
 from atomscape.learn.objectives import OwnLoss, own_loss
 from atomscape.learn.references import DatasetReferences
-from atomscape.shapes import Int, Tensor
+from atomscape.nn.embedding import Embedding
+from atomscape.shapes import Float, Int, Tensor
 
 DERIVATIVES = ("forces", "stress")
 
@@ -119,9 +120,9 @@ class Model(nn.Module):
             No such dataset, no such derivative, or one asked of a model without an energy head.
         """
         wanted = tuple(self.architecture.derivatives if derivatives is None else derivatives)
-        index = self._dataset_index(dataset, graph)
+        index = self.dataset_index(dataset, graph)
         if not wanted:
-            return self._heads(graph, index)
+            return self.read(self.encoder(graph), graph, index)
         other = [name for name in wanted if name not in DERIVATIVES]
         if other:
             raise LookupError(
@@ -132,8 +133,8 @@ class Model(nn.Module):
                 f"{', '.join(wanted)} need an energy head; this model predicts {list(self.properties)}"
             )
         with torch.enable_grad():
-            strained, positions, strain = _strained(graph)
-            predictions = self._heads(strained, index)
+            strained, positions, strain = strained_leaves(graph)
+            predictions = self.read(self.encoder(strained), strained, index)
             energy = torch.nan_to_num(predictions["energy"]).sum()
             d_positions, d_strain = torch.autograd.grad(
                 energy, (positions, strain), create_graph=self.training, materialize_grads=True
@@ -145,11 +146,13 @@ class Model(nn.Module):
             forces = torch.where(unknown[graph.structures.structure], torch.nan, -d_positions)
             predictions["forces"] = forces
         if "stress" in wanted:
-            predictions["stress"] = torch.where(unknown.unsqueeze(2), torch.nan, _per_volume(d_strain, graph))
+            predictions["stress"] = torch.where(unknown.unsqueeze(2), torch.nan, per_volume(d_strain, graph))
         return predictions
 
-    def _heads(self, graph: Graph, index: Tensor) -> dict[str, Tensor]:
-        embedding = self.encoder(graph)
+    def read(
+        self, embedding: Embedding, graph: Graph, index: Int[Tensor, " structures"]
+    ) -> dict[str, Tensor]:
+        """Predictions of all heads from an embedding; ``index`` is the dataset of each structure."""
         predictions: dict[str, Tensor] = {}
         for h in self.architecture.heads:  # shared heads come first, a dataset's own head overrides them
             name = h.predicts.name
@@ -166,7 +169,16 @@ class Model(nn.Module):
             predictions[name] = torch.where(mine.view(-1, *[1] * (value.dim() - 1)), value, other)
         return predictions
 
-    def _dataset_index(self, dataset: str | Tensor | None, graph: Graph) -> Tensor:
+    def dataset_index(
+        self, dataset: str | Int[Tensor, " structures"] | None, graph: Graph
+    ) -> Int[Tensor, " structures"]:
+        """Index into ``architecture.datasets`` of each structure, −1 for the shared heads alone.
+
+        Raises
+        ------
+        LookupError
+            No such dataset, or none named where it matters.
+        """
         names, n = self.architecture.datasets, len(graph.structures)
         if isinstance(dataset, Tensor):
             return dataset
@@ -184,7 +196,7 @@ class Model(nn.Module):
         return torch.full((n,), names.index(dataset), device=graph.structures.device)
 
 
-def _strained(graph: Graph) -> tuple[Graph, Tensor, Tensor]:
+def strained_leaves(graph: Graph) -> tuple[Graph, Tensor, Tensor]:
     """Graph whose positions and cells depend on leaves ``positions`` and ``strain`` (zero) per structure."""
     s = graph.structures
     positions = s.positions.detach().clone().requires_grad_()
@@ -195,7 +207,7 @@ def _strained(graph: Graph) -> tuple[Graph, Tensor, Tensor]:
     return graph.with_structures(replace(s, positions=moved, cell=cell)), positions, strain
 
 
-def _per_volume(d_strain: Tensor, graph: Graph) -> Tensor:
+def per_volume(d_strain: Float[Tensor, "structures 3 3"], graph: Graph) -> Float[Tensor, "structures 3 3"]:
     """(1/V) ∂E/∂ε; NaN for structures that are not periodic in all three directions."""
     volume = graph.structures.volume
     full = volume.isfinite()
