@@ -21,6 +21,7 @@ from atomscape.cli import (
     recipe,
     represent,
     train,
+    uncertainty,
     view,
 )
 from atomscape.cli.output import show_error
@@ -43,6 +44,7 @@ app.command("info")(info.info)
 app.command("train")(train.train)
 app.add_typer(recipe.app, name="recipe")
 app.command("evaluate")(evaluate.evaluate)
+app.command("uncertainty")(uncertainty.uncertainty)
 app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)
 app.command("label")(label.label)

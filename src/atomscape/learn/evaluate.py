@@ -83,7 +83,7 @@ def evaluate(
             f"nothing to compare: the model predicts {', '.join(model.properties)}; "
             f"{store.card.name} has labels {', '.join(store.properties) or 'none'}{way}"
         )
-    whose = _whose(model, store, dataset)
+    whose = whose_heads(model, store, dataset)
     names = model.architecture.datasets
     row = names.index(whose) if whose in names else 0
     own = {(0, p): head for (d, p), head in model.own_losses().items() if d == row}
@@ -95,7 +95,7 @@ def evaluate(
     return errors.metrics()
 
 
-def _whose(model: Model, store: Store, dataset: str | None) -> str | None:
+def whose_heads(model: Model, store: Store, dataset: str | None) -> str | None:
     """Dataset whose heads to use: the one asked for, the one called as the store, or the shared heads."""
     names = model.architecture.datasets
     if dataset is not None or len(names) == 1:
