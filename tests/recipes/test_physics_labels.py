@@ -89,7 +89,7 @@ def test_the_network_turns_and_is_silent_without_sources(module, tmp_path):
     prepared = prepare(config)
     architecture = architecture_of(config, prepared.properties)
     torch.manual_seed(0)
-    model = Model(with_inputs(architecture, prepared.inputs, prepared.structures["train"])).double().eval()
+    model = Model(with_inputs(architecture, prepared.inputs, prepared.labelled)).double().eval()
     entering = law.enters[0]
     r = np.array([0.7, 1.1])
     one = 1.0 if not entering.shape else (0.0, 0.0, 1.0)

@@ -17,6 +17,8 @@ What enters is the element, and with ``inputs`` labels of any degree: charges, a
 With ``nonlinear: false`` there are no gates and no constants: h_i ← h_i + u is then linear in what enters,
 and one layer is exactly a sum of filters R_path(r) Y_l(r̂), whose R can be read off. Powers of r are learned
 best with ``radial: logarithmic`` and ``radial_hidden: 0``; the data should end well below the cutoff.
+
+With ``self_condition`` it denoises knowing a code of the clean structure (``nn.self_condition``).
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ from atomscape.nn.inputs import Input, InputEmbedding
 from atomscape.nn.layout import Layout
 from atomscape.nn.linear import SelfInteraction
 from atomscape.nn.radial import RadialNetwork
+from atomscape.nn.self_condition import Config as SelfConditionConfig
+from atomscape.nn.self_condition import SelfCondition, clean_graph
 from atomscape.nn.species import SpeciesEmbedding
 from atomscape.o3.irreps import Irreps
 from atomscape.ops.convolution import Coupling
@@ -62,6 +66,7 @@ class Config(BaseModel):
     nonlinear: bool = Field(True, description="false: no gates, one layer is a sum of filters")
     radial: Literal["bessel", "logarithmic"] = Field("bessel", description="kind of the radial functions")
     unit_filters: bool = Field(False, description="filters start with unit mean square: for handedness")
+    self_condition: SelfConditionConfig | None = Field(None, description="denoise with a code of the clean")
 
     @model_validator(mode="after")
     def _something_enters(self) -> Config:
@@ -76,6 +81,7 @@ class Config(BaseModel):
     def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Leave out what came later and is not used, so that models without it keep their hash."""
         later = {"inputs": (), "species": True, "nonlinear": True, "radial": "bessel", "unit_filters": False}
+        later |= {"self_condition": None}
         unused = {k for k, v in later.items() if getattr(self, k) == v}
         return {k: v for k, v in write(self).items() if k not in unused}
 
@@ -125,6 +131,9 @@ class TensorFieldNetwork(nn.Module):
         self.incoming = Layout(0, "so3") if self.inputs is None else self.inputs.layout
         layouts = [self.incoming] + [self.layout] * (config.layers - 1)
         self.layers = nn.ModuleList(Layer(config, incoming) for incoming in layouts)
+        self.condition = None
+        if config.self_condition is not None:
+            self.condition = SelfCondition(config.self_condition, self.irreps, config.channels, config.layers)
 
     @property
     def irreps(self) -> Irreps:
@@ -133,14 +142,27 @@ class TensorFieldNetwork(nn.Module):
 
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along."""
+        clean = None if self.condition is None else clean_graph(graph, self.cutoff)
+        code = None
+        if self.condition is not None and clean is not None:
+            code = self.condition(self._embeddings(clean)[-1], clean.structures)
+        seen = self._embeddings(graph, code)
+        return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
+
+    def _embeddings(
+        self, graph: Graph, code: Float[Tensor, "structures code"] | None = None
+    ) -> list[Embedding]:
+        """What enters, and the embedding after every layer, of structures of which ``code`` is known."""
         h = self._entering(graph.structures)
         e = edges(graph, self.cutoff, self.config.l_max, self.config.n_radial, h.dtype, self.config.radial)
         first = {self.layout.keys[0]: h} if self.inputs is None else self.incoming.embedding(h, "").blocks
         seen = [Embedding(first, "species" if self.inputs is None else "inputs")]
         for n, layer in enumerate(self.layers, start=1):
+            if self.condition is not None and code is not None:
+                h = self.condition.added(h, code, graph.structures, n - 1)
             h = layer(h, e)
             seen.append(self.layout.embedding(h, f"layer {n}"))
-        return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
+        return seen
 
     def _entering(self, s: Structures) -> Float[Tensor, "atoms lm_in channels"]:
         """Elements as scalars, inputs by their degrees."""

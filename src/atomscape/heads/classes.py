@@ -1,12 +1,13 @@
-"""Class of a structure, as probabilities: softmax of a network on the mean over the atoms.
+"""Class of a structure or of an atom, as probabilities: softmax of a network on its features.
 
-    u = mean over atoms of silu(W₁ x_a + b₁)
+    u = mean over atoms of silu(W₁ x_a + b₁)            of an atom: u = silu(W₁ x_a + b₁)
     log p(class) = log softmax(W₃ silu(W₂ u + b₂) + b₃)
 
 x_a are the invariants of an atom. With ``chiral`` its pseudoscalars, which change sign in a mirror, enter as
 they are, so that mirror images can be two classes; without it they count by their squares only, and mirror
 images have the same probabilities up to rounding. The loss is the cross-entropy −log p of the class that is
-labelled, which is least where the probabilities are the frequencies.
+labelled, which is least where the probabilities are the frequencies; of atoms the mean over those of a
+structure that are labelled.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
-from atomscape.ops.segment import segment_mean
-from atomscape.shapes import Float, Int, Tensor
+from atomscape.ops.segment import segment_mean, segment_sum
+from atomscape.shapes import Bool, Float, Int, Tensor
 
 PSEUDOSCALAR = (0, -1)
 
@@ -40,7 +41,7 @@ class Config(BaseModel):
 class ClassHead(nn.Module):
     """Reads the invariants of the embedding, with ``chiral`` its pseudoscalars; gives log p of each class.
 
-    ``error_unit``: an error is 1 where the likeliest class is wrong, else 0.
+    ``error_unit``: an error is 1 where the likeliest class is wrong, else 0; the share of wrong atoms.
     """
 
     error_unit = "wrong"
@@ -49,8 +50,8 @@ class ClassHead(nn.Module):
         super().__init__()
         if len(properties) != 1 or not _counts(properties[0]):
             raise ValueError(
-                "head 'classes' gives the class of a structure, a whole number without unit such as "
-                f"space_group; asked for {[p.name for p in properties]}"
+                "head 'classes' gives the class of a structure or an atom, a whole number without unit such "
+                f"as space_group; asked for {[p.name for p in properties]}"
             )
         handed = sum(mul for mul, ir in irreps if (ir.l, ir.p) == PSEUDOSCALAR)
         if config.chiral and not handed:
@@ -59,23 +60,24 @@ class ClassHead(nn.Module):
                 "`parity: both` have them. With `parity: so3` scalars are handed themselves: leave chiral out"
             )
         self.config, self.provides = config, properties
+        self.of_atoms = properties[0].per == "atom"
         features = sum(mul for mul, _ in irreps) + (handed if config.chiral else 0)
         self.atoms = nn.Sequential(nn.Linear(features, config.hidden), nn.SiLU())
         self.whole = nn.Sequential(
             nn.Linear(config.hidden, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.count)
         )
 
-    def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, "structures classes"]]:
+    def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, "rows classes"]]:
         """Predict log p of each class, in float64."""
         x = embedding.invariants()
         if self.config.chiral:
             x = torch.cat([x, embedding.blocks[PSEUDOSCALAR][:, 0]], 1)
-        u = segment_mean(self.atoms(x), graph.structures.structure, len(graph.structures))
+        u = self.atoms(x)
+        if not self.of_atoms:
+            u = segment_mean(u, graph.structures.structure, len(graph.structures))
         return {self.provides[0].name: self.whole(u).double().log_softmax(1)}
 
-    def losses(
-        self, prediction: Float[Tensor, "structures classes"], graph: Graph
-    ) -> Float[Tensor, " structures"]:
+    def losses(self, prediction: Float[Tensor, "rows classes"], graph: Graph) -> Float[Tensor, " structures"]:
         """−log p of the labelled class, in nats; NaN where no class is known.
 
         Raises
@@ -83,29 +85,31 @@ class ClassHead(nn.Module):
         ValueError
             A label is none of the classes.
         """
-        target, known = self._targets(graph)
-        chosen = prediction.gather(1, target.unsqueeze(1)).squeeze(1)
-        return torch.where(known, -chosen, torch.nan)
+        target, known = self.targets(graph.structures)
+        return self._of_structures(-prediction.gather(1, target.unsqueeze(1)).squeeze(1), known, graph)
 
-    def errors(
-        self, prediction: Float[Tensor, "structures classes"], graph: Graph
-    ) -> Float[Tensor, " structures"]:
+    def errors(self, prediction: Float[Tensor, "rows classes"], graph: Graph) -> Float[Tensor, " structures"]:
         """1 where the likeliest class is wrong, 0 where it is right, NaN where no class is known."""
-        target, known = self._targets(graph)
+        target, known = self.targets(graph.structures)
         wrong = (prediction.argmax(1) != target).to(prediction.dtype)
-        return torch.where(known, wrong, torch.nan)
+        return self._of_structures(wrong, known, graph)
+
+    def guess(self, labels: Float[Tensor, " rows"]) -> Float[Tensor, " classes"]:
+        """Log of the frequency of each class; the likeliest is the commonest."""
+        c = self.config
+        counts = torch.bincount(labels.long() - c.first, minlength=c.count)[: c.count]
+        return (counts.double() / max(1, len(labels))).log()
 
     def example(self, structures: Structures) -> Structures:
-        """Label each structure by its number of atoms: for laws."""
-        c = self.config
-        return structures.with_labels(
-            **{self.provides[0].name: c.first + (structures.counts % c.count).double()}
-        )
+        """Label each structure by its number of atoms, each atom by its element: for laws."""
+        c, s = self.config, structures
+        label = c.first + ((s.numbers if self.of_atoms else s.counts) % c.count).double()
+        return s.with_labels(**{self.provides[0].name: label})
 
-    def _targets(self, graph: Graph) -> tuple[Int[Tensor, " structures"], Tensor]:
+    def targets(self, structures: Structures) -> tuple[Int[Tensor, " rows"], Bool[Tensor, " rows"]]:
         """Place of each label among the classes (0 where unknown), and whether it is known."""
         name, c = self.provides[0].name, self.config
-        label = graph.structures.labels[name]
+        label = structures.labels[name]
         known = label.isfinite()
         place = torch.where(known, label, c.first) - c.first
         outside = (place < 0) | (place >= c.count) | (place != place.round())
@@ -116,9 +120,18 @@ class ClassHead(nn.Module):
             )
         return place.to(torch.int64), known
 
+    def _of_structures(self, values: Tensor, known: Tensor, graph: Graph) -> Float[Tensor, " structures"]:
+        """Values of structures as they are; of atoms their mean over those known."""
+        if not self.of_atoms:
+            return torch.where(known, values, torch.nan)
+        s = graph.structures
+        count = torch.bincount(s.structure[known], minlength=len(s))
+        total = segment_sum(torch.where(known, values, 0.0), s.structure, len(s))
+        return torch.where(count > 0, total / count.clamp(min=1), torch.nan)
+
 
 def _counts(p: Property) -> bool:
-    return p.per == "structure" and not p.shape and p.unit == "1" and not p.extensive
+    return not p.shape and p.unit == "1" and not p.extensive
 
 
 def build(config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> ClassHead:

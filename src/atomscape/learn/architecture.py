@@ -9,6 +9,7 @@ import torch
 from pydantic import model_serializer
 
 from atomscape.atoms.components import is_scalar
+from atomscape.atoms.formulas import N_ELEMENTS
 from atomscape.atoms.properties import Property
 from atomscape.data.card import PropertyRecord
 from atomscape.learn.config import Objective, PlugIn, RunConfig, Strict
@@ -100,10 +101,19 @@ def refuse_averages(objective: Objective, property: Property) -> None:
         )
 
 
+SPECIAL_HEADS: dict[str, dict[str, Any]] = {
+    "missing_atoms": {"kind": "complete", "elements": None},
+    "masked_element": {"kind": "classes", "first": 1, "count": N_ELEMENTS - 1},
+    "feature_decorrelation": {"kind": "decorrelate"},
+}
+"""Head of what no kind of number describes."""
+
+
 def default_head(property: Property) -> PlugIn:
     """Head that fits a property by what it is, its shape, and whether it turns."""
-    if property.name == "missing_atoms":
-        return PlugIn.model_validate({"kind": "complete", "elements": None})
+    special = SPECIAL_HEADS.get(property.name)
+    if special is not None:
+        return PlugIn.model_validate(special)
     if not is_scalar(property):
         return PlugIn(kind="tensor")
     return PlugIn(kind="scalar" if property.per == "structure" else "atom_scalar")

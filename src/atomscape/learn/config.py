@@ -141,13 +141,15 @@ class Dataset(Strict):
     split: Split = RandomSplit()
     limit: Count | None = None
     weight: float | None = Field(default=None, gt=0)
-    corrupt: PlugIn | None = Field(
+    corrupt: PlugIn | tuple[PlugIn, ...] | None = Field(
         default=None, description="what is done to structures each time they are drawn (data/corruptions/)"
     )
 
     @field_validator("corrupt")
     @classmethod
-    def _corruption_fields(cls, corrupt: PlugIn | None) -> PlugIn | None:
+    def _corruption_fields(cls, corrupt: PlugIn | tuple[PlugIn, ...] | None) -> Any:
+        if isinstance(corrupt, tuple):
+            return tuple(checked_plug_in("data.corruptions", one) for one in corrupt)
         return None if corrupt is None else checked_plug_in("data.corruptions", corrupt)
 
 

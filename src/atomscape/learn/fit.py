@@ -91,7 +91,9 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             fitted.append(_fit_by_head(fits_itself, p, structures, chosen, o.dataset))
             terms.append(Term(p, d, o.loss, o.weight, fitted[-1].error_scale, f"{o.dataset}:{p.name}"))
             continue
-        if p.extensive and p.per == "structure" and is_scalar(p):
+        if prepared.makes(p.name):
+            fit = _fit_made(o, p, prepared, d, _takes_constants(model.heads[head_key]))
+        elif p.extensive and p.per == "structure" and is_scalar(p):
             fit = _fit_sums(o, p, prepared, chosen)
         else:
             given_references(o, p, {})  # refuses what only sums can have
@@ -163,6 +165,25 @@ def _fit(
     e0, condition = fit_references(columns, y - shift)
     scale = _spread(y - shift - columns @ e0, condition.rank)
     return Fitted(p, name, count, _present(e0, sub), shift, scale, scale)
+
+
+def _fit_made(o: Objective, p: Property, prepared: Prepared, d: int | None, constants: bool) -> Fitted:
+    """Fit a label that corruptions make, on training structures drawn once.
+
+    Raises
+    ------
+    ValueError
+        They make it for none of the structures.
+    """
+    given_references(o, p, {})  # refuses what only sums can have
+    s = prepared.made(p.name, d)
+    fit = _fit(p, s, torch.ones(len(s), dtype=torch.bool), o.dataset, bool(o.references), constants)
+    if not fit.count:
+        raise ValueError(
+            f"objective {p.name!r} on {o.dataset!r}: of {len(s):,} structures that were corrupted none has "
+            "the label; strain, for one, is of crystals that are periodic in three directions"
+        )
+    return replace(fit, count=known_values(prepared, "train", p.name, d))
 
 
 def _fit_sums(o: Objective, p: Property, prepared: Prepared, chosen: Bool[Tensor, " structures"]) -> Fitted:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,23 +18,10 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
+from atomscape.learn.corrupt import Corruption, corrupted, label_shapes
 from atomscape.shapes import Int, Tensor
 
 _CHUNK = 256
-
-
-@runtime_checkable
-class Corruption(Protocol):
-    """Changes structures as they are drawn, and labels them with what was changed; each structure alone."""
-
-    @property
-    def properties(self) -> dict[str, Property]:
-        """What can be learned from it."""
-        ...
-
-    def __call__(self, structures: Structures, rng: np.random.Generator) -> Structures:
-        """Return the changed structures, in their order."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +73,7 @@ class GraphSet:
         self.corruptions, self.seed = dict(corruptions or {}), seed
         cache_bytes = 0.0 if self.corruptions else cache_bytes
         self.counts, self.first = structures.counts, structures.offsets[:-1]
-        self._room = self._label_shapes()
+        self._room = label_shapes(structures, dataset, self.corruptions)
         self.edge_counts, self.edges = _all_edges(structures, cutoff, cache_bytes)
         self.first_edge = self.edge_counts.cumsum(0) - self.edge_counts
 
@@ -108,14 +94,12 @@ class GraphSet:
         Corruptions are a function of (seed, epoch, index): the same call gives the same batch.
         """
         index = torch.as_tensor(index, dtype=torch.int64)
-        structures, first_atom = self._gather(index)
-        if self.corruptions:
-            structures = self._corrupted(structures, index, epoch)
+        structures = self.drawn(index, epoch)
         if self.edges is None:
             return neighbour_graph(structures, self.cutoff), self.dataset[index]
-        counts = self.edge_counts[index]
+        counts, atoms = self.edge_counts[index], self.counts[index]
         edges = ranges(self.first_edge[index], counts)
-        start = torch.repeat_interleave(first_atom, counts)
+        start = torch.repeat_interleave(atoms.cumsum(0) - atoms, counts)
         graph = Graph(
             structures,
             self.edges.centre[edges] + start,
@@ -125,38 +109,21 @@ class GraphSet:
         )
         return graph, self.dataset[index]
 
-    def _corrupted(self, s: Structures, index: Tensor, epoch: int) -> Structures:
-        """Each dataset's structures changed in its own way, back in their order."""
-        owner, parts, rows = self.dataset[index], [], []
-        for d in owner.unique().tolist():
-            mine = (owner == d).nonzero().squeeze(1)
-            corrupt = self.corruptions.get(d)
-            seeds = (self.seed, epoch, d, *index[mine].tolist())
-            chosen = s[mine]
-            changed = corrupt(chosen, np.random.default_rng(seeds)) if corrupt else chosen
-            parts.append(_with_room(changed, self._room))
-            rows.append(mine)
-        return parts[0] if len(parts) == 1 else Structures.concatenate(parts)[torch.argsort(torch.cat(rows))]
+    def drawn(self, index: Sequence[int] | np.ndarray | Tensor, epoch: int = 0) -> Structures:
+        """The structures of a batch as ``batch`` has them, without their graph."""
+        index = torch.as_tensor(index, dtype=torch.int64)
+        s, owner = self._gather(index), self.dataset[index]
+        if not self.corruptions:
+            return s
+        return corrupted(s, owner, index, self.corruptions, self._room, self.seed, epoch)
 
-    def _label_shapes(self) -> dict[str, tuple[bool, tuple[int, ...]]]:
-        """Labels that corruptions make: whether they run over atoms, and the largest shape of a row."""
-        found: dict[str, tuple[bool, tuple[int, ...]]] = {}
-        for d, corrupt in self.corruptions.items():
-            one, _ = self._gather((self.dataset == d).nonzero()[:1, 0])
-            changed = corrupt(one, np.random.default_rng(0)) if len(one) else one
-            for name in changed.labels.keys() - self.structures.labels.keys():
-                shape = tuple(changed.labels[name].shape[1:])
-                _, other = found.get(name, (False, shape))
-                found[name] = changed.runs_over_atoms(name), tuple(map(max, shape, other))
-        return found
-
-    def _gather(self, index: Tensor) -> tuple[Structures, Tensor]:
+    def _gather(self, index: Tensor) -> Structures:
         s, counts = self.structures, self.counts[index]
         atoms = ranges(self.first[index], counts)
         structure = torch.repeat_interleave(torch.arange(len(index)), counts)
         labels = {k: v[atoms if k in self.per_atom else index] for k, v in s.labels.items()}
         ids = tuple(s.ids[i] for i in index.tolist()) if s.ids else ()
-        chosen = Structures(
+        return Structures(
             s.positions[atoms],
             s.numbers[atoms],
             s.cell[index],
@@ -166,18 +133,6 @@ class GraphSet:
             ids,
             self.per_atom,
         )
-        return chosen, counts.cumsum(0) - counts
-
-
-def _with_room(s: Structures, room: Mapping[str, tuple[bool, tuple[int, ...]]]) -> Structures:
-    """Structures with labels of these shapes, NaN where nothing is known: batches of any datasets join."""
-    labels = {}
-    for name, (per_atom, shape) in room.items():
-        values = s.positions.new_full((s.n_atoms if per_atom else len(s), *shape), torch.nan)
-        if name in s.labels:
-            values[tuple(slice(n) for n in s.labels[name].shape)] = s.labels[name].to(values)
-        labels[name] = values
-    return s.with_labels(**labels)
 
 
 def ranges(first: Int[Tensor, " n"], counts: Int[Tensor, " n"]) -> Int[Tensor, " total"]:

@@ -8,6 +8,7 @@ what it reads without the data it was trained on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,15 +16,16 @@ import torch
 from atomscape.atoms.components import to_components
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
-from atomscape.data.store import Store
 from atomscape.find import suggest
 from atomscape.learn.architecture import Architecture
 from atomscape.learn.config import PlugIn, RunConfig
 from atomscape.nn.inputs import Input, described
 
 
-def inputs_of(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property]:
+def inputs_of(config: RunConfig, offered: dict[str, dict[str, Property]]) -> dict[str, Property]:
     """Labels that enter, as properties; empty where the encoder reads none.
+
+    ``offered`` are the labels of each dataset: those it has, and those that its corruption makes.
 
     Raises
     ------
@@ -33,10 +35,10 @@ def inputs_of(config: RunConfig, stores: dict[str, Store]) -> dict[str, Property
     found: dict[str, Property] = {}
     for given in options(config.encoder):
         name = given["label"]
-        for dataset, store in stores.items():
-            p = store.properties.get(name)
+        for dataset, labels in offered.items():
+            p = labels.get(name)
             if p is None:
-                known = list(store.properties)
+                known = list(labels)
                 raise ValueError(
                     f"the encoder reads the label {name!r}, and {dataset} has none{suggest(name, known)} "
                     f"Labels there: {', '.join(known) or 'none'}."
@@ -91,15 +93,20 @@ def refuse_unknown_values(inputs: dict[str, Property], s: Structures, where: str
             )
 
 
-def with_inputs(architecture: Architecture, inputs: dict[str, Property], train: Structures) -> Architecture:
-    """Architecture whose inputs are described in full; sizes not given are those of the training part."""
+def with_inputs(
+    architecture: Architecture, inputs: dict[str, Property], labelled: Callable[[str], Structures]
+) -> Architecture:
+    """Architecture whose inputs are described in full; sizes not given are those of the training part.
+
+    ``labelled(name)`` are training structures that have the label.
+    """
     if not inputs:
         return architecture
     made = []
     for given in options(architecture.encoder):
         p = inputs[given["label"]]
         full = Input(**_filled(given, p))
-        scale = full.scale or _size(p, train)
+        scale = full.scale or _size(p, labelled(p.name))
         made.append(full.model_copy(update={"scale": scale}).model_dump(mode="json"))
     encoder = PlugIn(kind=architecture.encoder.kind, **(architecture.encoder.options | {"inputs": made}))
     return architecture.model_copy(update={"encoder": encoder})

@@ -44,6 +44,15 @@ class OwnLoss(Protocol):
         ...
 
 
+@runtime_checkable
+class Guess(Protocol):
+    """A head that says what is best predicted of rows of which nothing is known: a baseline."""
+
+    def guess(self, labels: Tensor) -> Tensor:
+        """One row of its output, from the labels of rows where they are known."""
+        ...
+
+
 def own_loss(head: object) -> OwnLoss | None:
     """The head, if it brings a loss of its own; else None."""
     return head if isinstance(head, OwnLoss) else None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from atomscape.atoms.properties import Property
+from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.files import Reading
 from atomscape.data.leaks import Leak, contents, find_leaks
@@ -19,11 +19,18 @@ from atomscape.data.mixture import Mixture, mixture
 from atomscape.data.store import Store
 from atomscape.find import find, suggest
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
+from atomscape.learn.corrupt import Corruption, InTurn, corrupted
 from atomscape.learn.gathering import gathered
-from atomscape.learn.graphs import Corruption, GraphSet, fully_periodic_stress, with_labels_of
+from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
 from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
+
+WITHOUT_LABEL = frozenset({"feature_decorrelation"})
+"""What is learned from structures alone, whatever their labels."""
+
+DRAWN = 2048
+"""Structures of a dataset on which the scale of a label that corruptions make is measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +75,24 @@ class Prepared:
             prints[name] = digest.hexdigest()
         return prints
 
+    def made(self, name: str, dataset: int | None = None) -> Structures:
+        """Training structures with a label that corruptions make, drawn once; some, where they are many.
+
+        ``dataset`` None takes all datasets where it is made.
+        """
+        makers = {d: c for d, c in self.corruptions.items() if name in c.properties and dataset in (None, d)}
+        train, owner = self.structures["train"], self.dataset["train"]
+        rows = torch.cat([_evenly((owner == d).nonzero().squeeze(1), DRAWN) for d in makers])
+        return corrupted(train[rows], owner[rows], rows, makers, {}, self.seed, 0)
+
+    def labelled(self, name: str) -> Structures:
+        """Training structures that have a label: as they are, or as corruptions make it."""
+        return self.made(name) if self.makes(name) else self.structures["train"]
+
+    def makes(self, name: str) -> bool:
+        """Whether the label comes from corruptions."""
+        return any(name in c.properties for c in self.corruptions.values())
+
     def graphs(self, part: str, cutoff: float, cache_bytes: float) -> GraphSet:
         """Neighbour graphs of one part."""
         per_atom = _per_atom(self.reads | self.properties | self.inputs)
@@ -84,13 +109,13 @@ def prepare(config: RunConfig) -> Prepared:
         A label no dataset has (with the nearest name), labels all NaN, or an empty part of a split.
     """
     stores = {d.name: load(d.source, Reading(**d.reading.model_dump())) for d in config.data}
-    corruptions = {k: _corruption(d.corrupt) for k, d in enumerate(config.data) if d.corrupt is not None}
+    corruptions = {k: _corruption(d.corrupt) for k, d in enumerate(config.data) if d.corrupt}
     offered = [
         stores[d.name].properties | (corruptions[k].properties if k in corruptions else {})
         for k, d in enumerate(config.data)
     ]
     properties = _properties(config, dict(zip(stores, offered, strict=True)))
-    inputs = inputs_of(config, stores)
+    inputs = inputs_of(config, dict(zip(stores, offered, strict=True)))
     reads = read_by_heads(config, stores)
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
     names = [d.name for d in config.data]
@@ -98,7 +123,7 @@ def prepare(config: RunConfig) -> Prepared:
     labels = reads | inputs | properties
 
     def adapt(d: int, s: Structures) -> Structures:
-        wanted = _wanted(config, names[d]) - made | set(inputs) | set(reads)
+        wanted = (_wanted(config, names[d]) | set(inputs) | set(reads)) - made - WITHOUT_LABEL
         return fully_periodic_stress(with_labels_of(s, labels, wanted))
 
     structures, dataset = {}, {}
@@ -108,7 +133,8 @@ def prepare(config: RunConfig) -> Prepared:
         dataset[part] = torch.repeat_interleave(
             torch.arange(len(names)), torch.tensor([len(r) for _, r in chosen])
         )
-        refuse_unknown_values(inputs, structures[part], f"the {part} part")
+        given = {name: p for name, p in inputs.items() if name not in made}
+        refuse_unknown_values(given, structures[part], f"the {part} part")
     mixed = _mixture(config, dataset["train"].numpy())
     prepared = Prepared(
         stores, rows, properties, structures, dataset, mixed, corruptions, config.seed, inputs, reads
@@ -117,9 +143,16 @@ def prepare(config: RunConfig) -> Prepared:
     return prepared
 
 
-def _corruption(plug_in: PlugIn) -> Any:
-    module = find("data.corruptions", plug_in.kind)
-    return module.build(module.Config(**plug_in.options))
+def _corruption(asked: PlugIn | tuple[PlugIn, ...]) -> Any:
+    if isinstance(asked, tuple):
+        return InTurn(tuple(_corruption(one) for one in asked))
+    module = find("data.corruptions", asked.kind)
+    return module.build(module.Config(**asked.options))
+
+
+def _evenly(rows: Tensor, most: int) -> Tensor:
+    """At most so many rows, spread over all."""
+    return rows[torch.linspace(0, len(rows) - 1, most).long()] if len(rows) > most else rows
 
 
 def _per_atom(properties: dict[str, Property]) -> frozenset[str]:
@@ -143,14 +176,14 @@ def _properties(config: RunConfig, offered: dict[str, dict[str, Property]]) -> d
         where = list(offered) if o.dataset == "all" else [o.dataset]
         known = [p for d in where for p in offered[d]]
         for d in where:
-            p = offered[d].get(o.property)
+            p = PROPERTIES[o.property] if o.property in WITHOUT_LABEL else offered[d].get(o.property)
             if p is None:
                 continue
             if found.setdefault(o.property, p) != p:
                 raise ValueError(
                     f"{o.property!r} means different things in two datasets: {found[o.property]} and {p}"
                 )
-        if o.property not in found or o.property not in known:
+        if o.property not in found or o.property not in (*known, *WITHOUT_LABEL):
             raise ValueError(
                 f"no label {o.property!r} in {', '.join(where)}{suggest(o.property, known)} "
                 f"Labels there: {', '.join(dict.fromkeys(known)) or 'none'}."
@@ -179,8 +212,9 @@ def _check_labels(config: RunConfig, prepared: Prepared) -> None:
 
 
 def known_values(prepared: Prepared, part: str, name: str, dataset: int | None) -> int:
-    """Number of structures or atoms with a known label; of what a corruption asks about, all structures."""
+    """Number of structures or atoms with a known label; of what needs none or is made, all structures."""
     asked = [d for d, c in prepared.corruptions.items() if name in c.properties]
+    asked = range(len(prepared.stores)) if name in WITHOUT_LABEL else asked
     if asked:
         owner = prepared.dataset[part]
         return sum(int((owner == d).sum()) for d in asked if dataset in (None, d))

@@ -81,7 +81,7 @@ def finish(
         name=config.name,
         seed=config.seed,
         metrics={part: evaluate_graphs(best, graphs[part])[0] for part in PARTS},
-        baselines=baselines(prepared),
+        baselines=baselines(prepared, graphs, best.own_losses()),
         counts={n: {part: len(rows[part]) for part in PARTS} for n, rows in prepared.rows.items()},
         passes=passes(prepared, progress.epoch),
         leaks=[leak.as_dict() for leak in prepared.leaks],

@@ -111,7 +111,7 @@ def train(
         architecture = architecture_of(config, prepared.properties)
         start = origin(config)
         architecture = architecture if start is None else adopted(architecture, start)
-        architecture = with_inputs(architecture, prepared.inputs, prepared.structures["train"])
+        architecture = with_inputs(architecture, prepared.inputs, prepared.labelled)
         cutoff = Model(architecture).cutoff
         if accelerator.is_main_process:
             open_run(folder, config, resume, overwrite)

@@ -1,0 +1,34 @@
+"""Levels of noise: one σ for all structures, or one drawn log-uniformly for each."""
+
+from __future__ import annotations
+
+from math import isfinite, log
+
+import numpy as np
+import torch
+
+from atomscape.shapes import Float, Tensor
+
+Level = float | tuple[float, float]
+"""σ, or the smallest and the largest it is drawn between."""
+
+
+def drawn_levels(sigma: Level, n: int, rng: np.random.Generator) -> Float[Tensor, " structures"]:
+    """σ of each of n structures, float64."""
+    if isinstance(sigma, tuple):
+        return torch.from_numpy(np.exp(rng.uniform(log(sigma[0]), log(sigma[1]), n)))
+    return torch.full((n,), sigma, dtype=torch.float64)
+
+
+def refuse_levels(sigma: Level) -> Level:
+    """Return the level.
+
+    Raises
+    ------
+    ValueError
+        A level is not positive, or the smallest is not the smaller one.
+    """
+    given = sigma if isinstance(sigma, tuple) else (sigma,)
+    if not all(isfinite(x) and x > 0 for x in given) or list(given) != sorted(set(given)):
+        raise ValueError(f"sigma is a positive number, or the smallest and the largest; given {sigma}")
+    return sigma
