@@ -48,7 +48,7 @@ def test_uncorrelated_features_that_vary_cost_nothing():
 
 
 def test_values_of_known_features():
-    """Two equal channels of standard deviation 2: k = 2 · 16 / 2; a channel of zeros: v = 1 − √ε, half of it."""
+    """Two equal channels, s = 4: k = 2 · 16 / 2. A channel of zeros: half of 1 − √ε."""
     x = whitened(0)[..., :1]
     v, k = spread_and_covariance(torch.cat([x, x], 2), (0, 1), 1.0)
     assert (float(v), float(k)) == pytest.approx((0.0, 16.0))

@@ -20,7 +20,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.find import find, suggest
 from atomscape.learn.architecture import Architecture
-from atomscape.learn.objectives import OwnLoss, own_loss
+from atomscape.learn.objectives import ByPositions, OwnLoss, own_loss
 from atomscape.learn.references import DatasetReferences
 from atomscape.nn.embedding import Embedding
 from atomscape.shapes import Float, Int, Tensor
@@ -53,6 +53,7 @@ class Model(nn.Module):
         )
         for p in self.heads.parameters():  # buffers (reference energies, scales) stay float64
             p.data = p.data.to(architecture.torch_dtype)
+        self._by_positions = any(isinstance(head, ByPositions) for head in self.heads.values())
         self.about: dict[str, Any] = {}
 
     @property
@@ -121,20 +122,22 @@ class Model(nn.Module):
         """
         wanted = tuple(self.architecture.derivatives if derivatives is None else derivatives)
         index = self.dataset_index(dataset, graph)
-        if not wanted:
+        if not wanted and not self._by_positions:
             return self.read(self.encoder(graph), graph, index)
         other = [name for name in wanted if name not in DERIVATIVES]
         if other:
             raise LookupError(
                 f"no derivative {other[0]!r}{suggest(other[0], DERIVATIVES)} Known: {', '.join(DERIVATIVES)}."
             )
-        if not any(h.predicts.name == "energy" for h in self.architecture.heads):
+        if wanted and not any(h.predicts.name == "energy" for h in self.architecture.heads):
             raise LookupError(
                 f"{', '.join(wanted)} need an energy head; this model predicts {list(self.properties)}"
             )
         with torch.enable_grad():
             strained, positions, strain = strained_leaves(graph)
             predictions = self.read(self.encoder(strained), strained, index)
+            if not wanted:
+                return predictions if self.training else {k: v.detach() for k, v in predictions.items()}
             energy = torch.nan_to_num(predictions["energy"]).sum()
             d_positions, d_strain = torch.autograd.grad(
                 energy, (positions, strain), create_graph=self.training, materialize_grads=True

@@ -53,6 +53,13 @@ class Guess(Protocol):
         ...
 
 
+@runtime_checkable
+class ByPositions(Protocol):
+    """A head that differentiates by the positions that the embedding was made of."""
+
+    by_positions: bool
+
+
 def own_loss(head: object) -> OwnLoss | None:
     """The head, if it brings a loss of its own; else None."""
     return head if isinstance(head, OwnLoss) else None

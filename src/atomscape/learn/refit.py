@@ -39,7 +39,7 @@ def refit(
     """
     buffers = dict(model.named_buffers())
     chosen = {i: o for i, o in enumerate(config.objectives) if f"heads.{head_key(o)}.scale" in brought}
-    rows = [i for i, o in chosen.items() if isinstance(o.references, bool)]
+    rows = [i for i, o in chosen.items() if isinstance(o.references, bool) and not prepared.makes(o.property)]
     again = {n for i in rows for n in brought if f".{head_key(config.objectives[i])}." in n}
     for name, value in brought.items():
         if name in again or name.endswith(".scale"):
