@@ -13,7 +13,7 @@ from atomscape.learn.train import train
 
 def test_missing_label_key(make_config, tmp_path, quiet):
     with pytest.raises(
-        ValueError, match=r"no label 'gpa' in toy; did you mean 'gap'\? Labels there: energy, "
+        ValueError, match=r"no label 'gpa' in toy; did you mean 'gap'\? Labels there:\n  dataset  label "
     ):
         train(make_config("objectives=[{property: gpa}]"), tmp_path / "run", console=quiet)
     assert not (tmp_path / "run").exists()

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.find import available, find
-from atomscape.learn.architecture import Architecture
+from atomscape.learn.architecture import Architecture, architecture_of
 from atomscape.learn.checkpoint import load_model, read_tensors, save_model
 from atomscape.learn.config import PlugIn
 from atomscape.learn.low_rank import adapt, merged
 from atomscape.learn.model import Model
 from atomscape.learn.parameters import freeze, named, optimiser_for, set_rate
+from atomscape.learn.prepare import prepare
 from atomscape.learn.train import train
 from atomscape.learn.tuning import LowRank
 from atomscape.learn.weighting import FixedWeights
@@ -35,9 +36,14 @@ def small_model(encoder: str = "schnet", **options) -> Model:
 
 
 @pytest.fixture
-def trained(make_config, tmp_path, quiet):
-    """A run to start from."""
-    train(make_config("name=first"), tmp_path / "first", console=quiet)
+def trained(make_config, tmp_path):
+    """A model to start from."""
+    config = make_config()
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        model = Model(architecture_of(config, prepare(config).properties))
+    (tmp_path / "first").mkdir()
+    save_model(model, tmp_path / "first" / "best.safetensors")
     return tmp_path / "first"
 
 

@@ -74,18 +74,6 @@ def gradient(model, terms, graphs, rows):
 OWN = "objectives=[{property: energy, dataset: low}, {property: energy, dataset: high, weight: 2}, {property: gap, dataset: low}]"  # noqa: E501
 
 
-def test_a_mixed_batch_gives_exactly_what_its_parts_give_alone(two):
-    config = two(OWN)
-    prepared, model, terms, _ = built(config)
-    graphs = prepared.graphs("train", model.cutoff, 1e9)
-    low, high = [3, 7, 1, 12], [41, 58, 44]
-    a, b = gradient(model, terms, graphs, low), gradient(model, terms, graphs, high)
-    mixed = gradient(model, terms, graphs, [41, 3, 58, 7, 1, 44, 12])
-    for name, value in mixed.items():
-        alone = a.get(name, torch.zeros_like(value)) + b.get(name, torch.zeros_like(value))
-        torch.testing.assert_close(value, alone, rtol=1e-9, atol=1e-12)
-
-
 def test_the_same_property_of_two_datasets_stays_apart_if_asked(two):
     prepared, model, terms, _ = built(two(OWN))
     graphs = prepared.graphs("train", model.cutoff, 1e9)
@@ -95,20 +83,6 @@ def test_the_same_property_of_two_datasets_stays_apart_if_asked(two):
     references = {d: model.heads[f"{d}:energy"].references for d in ("low", "high")}
     for z, shift in SHIFT.items():
         assert float(references["high"][z] - references["low"][z]) == pytest.approx(shift, abs=1.0)
-
-
-def test_structures_without_a_label_change_nothing_of_its_gradient(two, toy_structures):
-    unlabelled = toy_structures(40, seed=5)
-    unlabelled = unlabelled.with_labels(energy=torch.full((40,), math.nan, dtype=torch.float64))
-    prepared, model, terms, _ = built(two(other=unlabelled))
-    graphs = prepared.graphs("train", model.cutoff, 1e9)
-    alone = gradient(model, terms, graphs, [0, 5, 9])
-    beside = gradient(model, terms, graphs, [44, 0, 51, 5, 9, 40])
-    assert alone.keys() == beside.keys()
-    for name, value in alone.items():
-        torch.testing.assert_close(beside[name], value, rtol=1e-10, atol=1e-13)
-    nothing = gradient(model, terms, graphs, [44, 51, 40])
-    assert all(not v.any() for v in nothing.values())
 
 
 def test_an_unlabelled_dataset_changes_nothing_that_is_fitted(two, make_config, toy_structures, tmp_path):

@@ -100,6 +100,10 @@ class ClassHead(nn.Module):
         counts = torch.bincount(labels.long() - c.first, minlength=c.count)[: c.count]
         return (counts.double() / max(1, len(labels))).log()
 
+    def refuse_labels(self, structures: Structures) -> None:
+        """Raise ``ValueError`` that names a label which is none of the classes, and the range of all."""
+        self.targets(structures)
+
     def example(self, structures: Structures) -> Structures:
         """Label each structure by its number of atoms, each atom by its element: for laws."""
         c, s = self.config, structures
@@ -114,9 +118,16 @@ class ClassHead(nn.Module):
         place = torch.where(known, label, c.first) - c.first
         outside = (place < 0) | (place >= c.count) | (place != place.round())
         if bool(outside.any()):
+            first, last = float(label[known].min()), float(label[known].max())
+            whole = bool((label[known] == label[known].round()).all())
             raise ValueError(
                 f"{name} = {float(label[outside][0]):g} is none of the classes {c.first} … "
-                f"{c.first + c.count - 1} of head 'classes'; give its `first` and `count`"
+                f"{c.first + c.count - 1} of head 'classes'; labels run from {first:g} to {last:g}: "
+                + (
+                    "give its `first` and `count`"
+                    if whole
+                    else "not whole numbers; head 'scalar' learns them"
+                )
             )
         return place.to(torch.int64), known
 

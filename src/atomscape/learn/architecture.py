@@ -81,6 +81,7 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
         heads.append(
             HeadRecord(dataset=dataset, predicts=record, head=head, own_references=bool(o.own_references))
         )
+    _refuse_both(heads, derivatives)
     heads.sort(key=lambda h: h.dataset != "shared")
     return Architecture(
         encoder=config.encoder,
@@ -89,6 +90,17 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
         derivatives=tuple(dict.fromkeys(derivatives)),
         dtype=config.dtype,
     )
+
+
+def _refuse_both(heads: list[HeadRecord], derivatives: list[str]) -> None:
+    """Raise ``ValueError`` where a property is derivative on one dataset and has a head on another."""
+    for h in heads:
+        if h.predicts.name in derivatives:
+            raise ValueError(
+                f"{h.predicts.name}: head {h.head.kind} on {h.dataset!r}, and elsewhere the derivative of "
+                f"{h.predicts.derivative_of}; a model gives one or the other: name a head in all its "
+                "objectives, or in none"
+            )
 
 
 def refuse_averages(objective: Objective, property: Property) -> None:

@@ -291,7 +291,8 @@ class RunConfig(Strict):
         for property, dataset in rows:
             if dataset != "all" and dataset not in names:
                 raise ValueError(
-                    f"objective {property!r}: no dataset called {dataset!r}{suggest(dataset, names)}"
+                    f"objective {property!r}: no dataset called {dataset!r}{suggest(dataset, names)} "
+                    f"Datasets: {', '.join(names)}, or all."
                 )
             if rows.count((property, dataset)) > 1:
                 raise ValueError(f"objective {property!r} on dataset {dataset!r} is given twice")
@@ -317,9 +318,16 @@ def checked_plug_in(kind: str, plug_in: PlugIn) -> PlugIn:
 
 
 def readable(error: ValidationError, what: str) -> str:
-    """One line per fault of a pydantic error, with the path of the key as used in overrides."""
-    lines = []
-    for fault in error.errors():
+    """One line per fault of a pydantic error, with the path of the key as used in overrides.
+
+    A list that is short only because its entries are at fault is not mentioned.
+    """
+    lines, faults = [], error.errors()
+    paths = [f["loc"] for f in faults]
+    for fault in faults:
+        here = fault["loc"]
+        if fault["type"] == "too_short" and any(p != here and p[: len(here)] == here for p in paths):
+            continue
         path = ".".join(str(p) for p in fault["loc"] if p not in SPLIT_KINDS)
         lines.append(f"  {path or 'config'}: {fault['msg'].removeprefix('Value error, ')}")
     return f"{what} is not a valid run:\n" + "\n".join(lines)

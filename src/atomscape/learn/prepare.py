@@ -17,12 +17,13 @@ from atomscape.data.leaks import Leak, contents, find_leaks
 from atomscape.data.load import load
 from atomscape.data.mixture import Mixture, mixture
 from atomscape.data.store import Store
-from atomscape.find import find, suggest
+from atomscape.find import find
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
 from atomscape.learn.corrupt import Corruption, InTurn, corrupted
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
+from atomscape.learn.offer import absent, offered, other_meaning
 from atomscape.learn.parts import PARTS, split_rows
 from atomscape.shapes import Tensor
 
@@ -110,12 +111,12 @@ def prepare(config: RunConfig) -> Prepared:
     """
     stores = {d.name: load(d.source, Reading(**d.reading.model_dump())) for d in config.data}
     corruptions = {k: _corruption(d.corrupt) for k, d in enumerate(config.data) if d.corrupt}
-    offered = [
+    offers = [
         stores[d.name].properties | (corruptions[k].properties if k in corruptions else {})
         for k, d in enumerate(config.data)
     ]
-    properties = _properties(config, dict(zip(stores, offered, strict=True)))
-    inputs = inputs_of(config, dict(zip(stores, offered, strict=True)))
+    properties = _properties(config, dict(zip(stores, offers, strict=True)), stores)
+    inputs = inputs_of(config, dict(zip(stores, offers, strict=True)))
     reads = read_by_heads(config, stores)
     rows = {d.name: split_rows(d, stores[d.name]) for d in config.data}
     names = [d.name for d in config.data]
@@ -170,24 +171,20 @@ def _mixture(config: RunConfig, dataset: np.ndarray) -> Mixture | None:
     return mixture(members, size, config.seed, sampling.temperature, weights or None)
 
 
-def _properties(config: RunConfig, offered: dict[str, dict[str, Property]]) -> dict[str, Property]:
+def _properties(
+    config: RunConfig, offers: dict[str, dict[str, Property]], stores: dict[str, Store]
+) -> dict[str, Property]:
     found: dict[str, Property] = {}
     for o in config.objectives:
-        where = list(offered) if o.dataset == "all" else [o.dataset]
-        known = [p for d in where for p in offered[d]]
-        for d in where:
-            p = PROPERTIES[o.property] if o.property in WITHOUT_LABEL else offered[d].get(o.property)
-            if p is None:
-                continue
+        where = list(offers) if o.dataset == "all" else [o.dataset]
+        if o.property in WITHOUT_LABEL:
+            found[o.property] = PROPERTIES[o.property]
+            continue
+        if not any(o.property in offers[d] for d in where):
+            raise ValueError(absent(o, where, offers, stores))
+        for p in (offers[d][o.property] for d in where if o.property in offers[d]):
             if found.setdefault(o.property, p) != p:
-                raise ValueError(
-                    f"{o.property!r} means different things in two datasets: {found[o.property]} and {p}"
-                )
-        if o.property not in found or o.property not in (*known, *WITHOUT_LABEL):
-            raise ValueError(
-                f"no label {o.property!r} in {', '.join(where)}{suggest(o.property, known)} "
-                f"Labels there: {', '.join(dict.fromkeys(known)) or 'none'}."
-            )
+                raise ValueError(other_meaning(found[o.property], p, offers, stores))
     return found
 
 
@@ -207,7 +204,8 @@ def _check_labels(config: RunConfig, prepared: Prepared) -> None:
             ):
                 raise ValueError(
                     f"objective {o.property!r} on {o.dataset!r}: all labels of the {part} part are NaN: "
-                    "there is nothing to learn or to measure"
+                    "there is nothing to learn or to measure. Choose another split, or leave it out\n"
+                    + offered(prepared.stores, prepared.rows, only=[o.property])
                 )
 
 

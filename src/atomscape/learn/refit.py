@@ -20,6 +20,7 @@ from atomscape.learn.evaluate import batches_in_order, evaluating
 from atomscape.learn.fit import Fitted, fit_heads
 from atomscape.learn.isotropic import Several
 from atomscape.learn.model import Model
+from atomscape.learn.own_fit import own_fit
 from atomscape.learn.prepare import Prepared
 from atomscape.shapes import Tensor
 
@@ -35,14 +36,17 @@ def refit(
 ) -> list[Fitted]:
     """Set the constants of heads that were taken; return ``fitted`` with what holds now.
 
-    ``brought`` are the constants they came with. References that the config or free atoms give stay.
+    ``brought`` are the constants they came with. References that the config or free atoms give stay as given,
+    constants of a head that fits itself as they came.
     """
     buffers = dict(model.named_buffers())
-    chosen = {i: o for i, o in enumerate(config.objectives) if f"heads.{head_key(o)}.scale" in brought}
+    taken = {i: o for i, o in enumerate(config.objectives) if f"heads.{head_key(o)}.scale" in brought}
+    chosen = {i: o for i, o in taken.items() if own_fit(model.heads[head_key(o)]) is None}
     rows = [i for i, o in chosen.items() if isinstance(o.references, bool) and not prepared.makes(o.property)]
     again = {n for i in rows for n in brought if f".{head_key(config.objectives[i])}." in n}
+    given = {head_key(o) for o in chosen.values() if not isinstance(o.references, bool)}
     for name, value in brought.items():
-        if name in again or name.endswith(".scale"):
+        if name.endswith(".scale") or not any(f".{key}." in name for key in given):
             buffers[name].copy_(value)
     objectives = tuple(config.objectives[i] for i in rows)
     left = _left(model, prepared, {o.property for o in objectives})

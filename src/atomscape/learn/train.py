@@ -36,6 +36,7 @@ from atomscape.learn.inputs import with_inputs
 from atomscape.learn.log import Log
 from atomscape.learn.low_rank import adapt
 from atomscape.learn.metrics import shown
+from atomscape.learn.misfits import fitting_model, refuse_labels
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
 from atomscape.learn.parameters import freeze, optimiser_for, set_rate, training_lines
@@ -112,7 +113,9 @@ def train(
         start = origin(config)
         architecture = architecture if start is None else adopted(architecture, start)
         architecture = with_inputs(architecture, prepared.inputs, prepared.labelled)
-        cutoff = Model(architecture).cutoff
+        candidate = fitting_model(architecture)
+        refuse_labels(candidate, prepared.structures)
+        cutoff = candidate.cutoff
         if accelerator.is_main_process:
             open_run(folder, config, resume, overwrite)
         accelerator.wait_for_everyone()

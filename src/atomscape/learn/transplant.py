@@ -178,7 +178,7 @@ def _pairs(here: Architecture, start: Origin) -> tuple[dict[str, str], dict[str,
             continue
         same = [k for k, o in there.items() if o.predicts.name == h.predicts.name]
         old = asked.get(key) or (key if key in there else same[0] if len(same) == 1 else None)
-        why = _unlike(h, there[old]) if old else _why_none(same, start.asked.model)
+        why = _unlike(h, there[old]) if old else _why_none(same, Path(start.asked.model).name)
         if why and key in asked:
             raise ValueError(f"start_from.heads: {key} cannot start from {old}: {why}")
         pairs |= {} if why or old is None else {key: old}
