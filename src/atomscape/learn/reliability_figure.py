@@ -1,8 +1,8 @@
 """Reliability as a figure (SVG): a row per property and method, coverage on the left, sizes on the right.
 
 Left, the share of errors within each central interval against the share that should be: below the diagonal σ
-is too small. Right, the root mean square error of rows with like σ against that σ, both logarithmic: a flat
-line means that σ says nothing about which errors are large.
+is too small. Right, the root mean square error of rows with like σ against that σ, both logarithmic: where
+points are heaped, or lie along no diagonal, σ says nothing about which errors are large.
 """
 
 from __future__ import annotations
@@ -87,10 +87,13 @@ def _sizes(rmv: Sequence[float], rmse: Sequence[float], unit: str) -> list[str]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers between two powers of ten: 1, 2 and 5 times each, fewer where there are many."""
-    all_ticks = [m * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for m in (1, 2, 5)]
+    """Round numbers between two powers of ten, fewer where there are many."""
+    all_ticks = [m * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for m in (1, 1.5, 2, 3, 5, 7)]
     inside = [t for t in all_ticks if low <= math.log10(t) <= high]
-    return inside if len(inside) <= 5 else [t for t in inside if round(math.log10(t), 6) % 1 == 0]
+    for every in (1, 2, 3):
+        if len(inside[::every]) <= 5:
+            return inside[::every]
+    return [t for t in inside if round(math.log10(t), 6) % 1 == 0]
 
 
 def _frame(below: str, beside: str) -> list[str]:
