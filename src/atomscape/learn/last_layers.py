@@ -44,6 +44,10 @@ class Served:
     features: Float[Tensor, "served entries features"]
     shares: Float[Tensor, "atoms components features"] | None = None
 
+    def atoms(self, s: Structures) -> Bool[Tensor, " atoms"]:
+        """Atoms of the served rows."""
+        return self.rows if self.property.per == "atom" else self.rows[s.structure]
+
 
 def keys_with_last_layer(model: Model) -> list[str]:
     """Heads of the model that show a last layer."""
@@ -147,20 +151,15 @@ def _nothing(property: Property, s: Structures, columns: int) -> Tensor:
     return s.positions.new_zeros(rows, entries, columns, dtype=torch.float64)
 
 
-def known_rows(
-    served: Served, predictions: dict[str, Tensor], s: Structures
-) -> tuple[Bool[Tensor, " served"], Float[Tensor, "served entries"]]:
-    """Which served rows have a label that is known in all entries, and prediction − label."""
-    p = served.property
-    value, label = predictions[p.name][served.rows], s.labels[p.name][served.rows]
-    error = (value.double() - label.double()).reshape(len(value), -1)
-    return error.isfinite().all(1), error
-
-
 def on_known(
     served: Served, predictions: dict[str, Tensor], s: Structures
 ) -> tuple[Served, Float[Tensor, "known entries"], Float[Tensor, " known"]]:
-    """Served rows with a known label, their errors and their m."""
-    known, error = known_rows(served, predictions, s)
-    sizes = sizes_of(served.property, s)[served.rows]
-    return replace(served, features=served.features[known]), error[known], sizes[known]
+    """Served rows whose label is known in all entries, prediction − label, and m."""
+    name, rows = served.property.name, served.rows
+    value, label = predictions[name][rows].double(), s.labels[name][rows].double()
+    error = (value - label).reshape(len(value), -1)
+    known = error.isfinite().all(1)
+    chosen = rows.clone()
+    chosen[rows] = known
+    sizes = sizes_of(served.property, s)[chosen]
+    return replace(served, rows=chosen, features=served.features[known]), error[known], sizes

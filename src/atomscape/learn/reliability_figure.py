@@ -88,7 +88,9 @@ def _sizes(rmv: Sequence[float], rmse: Sequence[float], unit: str) -> list[str]:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers between two powers of ten, fewer where there are many."""
-    all_ticks = [m * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for m in (1, 1.5, 2, 3, 5, 7)]
+    all_ticks = [
+        m * 10.0**e for e in range(math.floor(low), math.ceil(high) + 1) for m in (1, 1.5, 2, 3, 5, 7)
+    ]
     inside = [t for t in all_ticks if low <= math.log10(t) <= high]
     for every in (1, 2, 3):
         if len(inside[::every]) <= 5:

@@ -55,7 +55,7 @@ class Rigidity:
 def rigidity_of(covariance: Float[Tensor, "features features"]) -> Rigidity:
     """Diagonalise C; eigenvalues that rounding made negative become 0."""
     values, vectors = torch.linalg.eigh(covariance)
-    return Rigidity(values.clamp(min=0.0), vectors)
+    return Rigidity(values.clamp(min=0.0), vectors.contiguous())
 
 
 def outer_sum(

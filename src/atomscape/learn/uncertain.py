@@ -20,7 +20,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.store import Store
-from atomscape.learn.evaluate import batches_in_order
+from atomscape.learn.evaluate import batches_in_order, evaluating
 from atomscape.learn.last_layers import Served, derivative_features, read_with_features, sizes_of
 from atomscape.learn.model import Model
 from atomscape.learn.uncertainty import LastLayerUncertainty
@@ -31,10 +31,10 @@ from atomscape.shapes import Bool, Float, Int, Tensor
 class Uncertain:
     """A property with its uncertainty, in its unit. NaN where nothing is known of it.
 
-    ``distance`` is the leverage of a row over the largest one in the training set (of forces and stress: over
-    nothing, NaN), ``atoms`` σ of each atom's share of a sum or mean, of tensors the root of the summed
-    squares of its components, and ``atom_distance`` that share's leverage over the largest in the training
-    set: where in a structure the model is out of its depth.
+    ``distance`` is the leverage of a row over the largest one in the training set. ``atoms`` is σ of each
+    atom's share of a sum or mean (of tensors the root of the summed squares of its components), and
+    ``atom_distance`` the share's leverage over the largest in the training set: where in a structure the
+    model is out of its depth. Forces and stress have σ alone; ask the energy for distances.
     """
 
     value: Float[Tensor, "rows *shape"]
@@ -83,7 +83,7 @@ def uncertain(
     for layer in layers:
         _put(found[layer.property.name], layer, uncertainty, graph)
     if wanted:
-        with torch.no_grad():
+        with evaluating(model):
             predictions = model(graph, index, wanted)
         found |= {name: _unknown(predictions[name], graph) for name in wanted}
         columns = None if samples is None else _draws(uncertainty, wanted[0], samples, seed)
@@ -144,7 +144,7 @@ def _put(
     if layer.shares is None:
         return
     into.distance[layer.rows] = leverage.sum(1) / (sizes * head.largest)
-    mine = layer.rows if layer.property.per == "atom" else layer.rows[s.structure]
+    mine = layer.atoms(s)
     share = head.rigidity.leverage(layer.shares[mine], scale.ridge).sum(1)
     into.atoms[mine] = scale.alpha * share.sqrt()
     into.atom_distance[mine] = share / head.largest_atom

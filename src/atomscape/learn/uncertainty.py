@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from atomscape.atoms.structures import Structures
 from atomscape.learn.calibrate import FEWEST, Scale, calibrate
-from atomscape.learn.evaluate import batches_in_order
+from atomscape.learn.evaluate import batches_in_order, evaluating
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.last_layers import (
     Served,
@@ -158,25 +159,20 @@ def _walk(
         graph, dataset = graphs.batch(index[span.start : span.stop])
         graph, dataset = graph.to(device), dataset.to(device)
         if derivatives:
-            with torch.no_grad():
+            with evaluating(model):
                 predictions = model(graph, dataset, derivatives)
             layers = derivative_features(model, graph, dataset, derivatives)
         else:
             predictions, layers = read_with_features(model, graph, dataset)
         for layer in layers:
             if layer.property.name in graph.structures.labels:
-                yield _known_of(layer, predictions, graph, shares)
+                yield _known_of(layer, predictions, graph.structures, shares)
 
 
-def _known_of(layer: Served, predictions: dict[str, Tensor], graph, shares: bool) -> KnownRows:
-    known, errors, sizes = on_known(layer, predictions, graph.structures)
-    kept = layer.shares[_atoms_of(layer, graph)] if shares and layer.shares is not None else None
-    return KnownRows(layer.key, layer.property.name, known.features, errors, sizes, kept)
-
-
-def _atoms_of(layer: Served, graph) -> Tensor:
-    """Atoms of the rows that a head serves."""
-    return layer.rows if layer.property.per == "atom" else layer.rows[graph.structures.structure]
+def _known_of(layer: Served, predictions: dict[str, Tensor], s: Structures, shares: bool) -> KnownRows:
+    known, errors, sizes = on_known(layer, predictions, s)
+    kept = known.shares[known.atoms(s)] if shares and known.shares is not None else None
+    return KnownRows(known.key, known.property.name, known.features, errors, sizes, kept)
 
 
 def _known(model: Model, graphs: GraphSet, rows: tuple[str, str]) -> int:
