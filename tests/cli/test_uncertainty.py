@@ -10,6 +10,7 @@ SMALL = (
     "encoder.layers=1",
     "encoder.cutoff=3.5",
     "training.epochs=1",
+    "data.0.split.val=0.2",
 )
 FEW = ("--derivative-structures", "2")
 

@@ -100,7 +100,7 @@ def test_alpha_has_its_closed_form():
 
 def test_too_few_errors_are_refused():
     one = torch.ones(3, 1, dtype=torch.float64)
-    with pytest.raises(ValueError, match="3 labels are known on the validation part: at least 4"):
+    with pytest.raises(ValueError, match="3 labels of the validation part are known; at least 4"):
         calibrate(one, one.unsqueeze(-1), one[:, 0], torch.zeros(1))
 
 

@@ -49,6 +49,7 @@ def calibrate(
     leverages: Float[Tensor, "rows entries ridges"],
     sizes: Float[Tensor, " rows"],
     ridges: Float[Tensor, " ridges"],
+    name: str = "labels",
 ) -> Scale:
     """The scale under which errors are likeliest.
 
@@ -59,8 +60,8 @@ def calibrate(
     """
     if errors.numel() < FEWEST:
         raise ValueError(
-            f"{errors.numel()} labels are known on the validation part: at least {FEWEST} are needed to "
-            "calibrate an uncertainty"
+            f"{errors.numel()} {name} of the validation part are known; at least {FEWEST} are needed to "
+            "calibrate an uncertainty: make data.NAME.split.val larger"
         )
     square, m = errors.square().unsqueeze(-1), sizes.view(-1, 1, 1)
     median = (leverages / m).flatten(0, 1).median(0).values

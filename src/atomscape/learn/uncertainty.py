@@ -200,7 +200,9 @@ def _calibrated(
         errors, leverages, sizes = (torch.cat(x) for x in zip(*several, strict=True))
         if errors.numel() < FEWEST and name != model_property(model, key):
             continue
-        scales.setdefault(key, {})[name] = calibrate(errors, leverages, sizes, rigidities[key].ridges)
+        scales.setdefault(key, {})[name] = calibrate(
+            errors, leverages, sizes, rigidities[key].ridges, f"values of {name}"
+        )
         mean = float((errors / sizes.unsqueeze(1)).square().mean())
         constant.setdefault(key, {})[name] = math.sqrt(mean)
     return scales, constant
