@@ -50,6 +50,10 @@ class Config(BaseModel):
     average_neighbours: float | None = Field(None, gt=0, description="divides every sum over neighbours")
 
 
+SHARED = ("message_centre", "message_neighbour", "update_atom", "update_message")
+"""Linear layers whose results are added in pairs."""
+
+
 class EdgesOfLayer(NamedTuple):
     """What layers read of the edges; all but ``vectors`` is the same for each."""
 
@@ -76,6 +80,25 @@ class Layer(nn.Module):
         if self.moves:
             self.move_hidden, self.move = nn.Linear(c, c), nn.Linear(c, k, bias=False)
             self.mix = nn.Linear(k, k, bias=False)
+        self._draw(config.n_radial)
+
+    @torch.no_grad()
+    def _draw(self, n_radial: int) -> None:
+        """Draw weights that carry on the size of what comes in, and distances that count from the start.
+
+        What the distance adds to a message varies with unit mean square over the sphere of the cutoff. With
+        torch's own weights neighbours would hardly be felt: a hundredth of what the elements say.
+        """
+        for name, linear in self.named_children():
+            split = 2 if name in SHARED else 1
+            nn.init.normal_(linear.weight, std=(split * linear.in_features) ** -0.5)
+        r = torch.linspace(0, self.cutoff, 129)
+        share = (r.square() / r.square().sum()).unsqueeze(1)
+        copies = self.message_distance.in_features - n_radial
+        squares = (r / self.cutoff).square().unsqueeze(1).expand(-1, copies)
+        z = self.message_distance(torch.cat([squares, basis(r, self.cutoff, n_radial)], 1))
+        z = z - (share * z).sum(0)
+        self.message_distance.weight /= (share * z.square()).sum(0).mean().sqrt()
 
     def forward(
         self, h: Float[Tensor, "atoms channels"], u: Float[Tensor, "atoms 3 copies"], e: EdgesOfLayer
@@ -148,17 +171,18 @@ class EquivariantGraphNetwork(nn.Module):
         check_cutoff(graph, self.cutoff)
         vectors = graph.vectors.to(dtype)
         r = lengths(vectors)
-        radial = (
-            radial_basis(r, self.cutoff, self.config.n_radial)
-            if self.config.n_radial
-            else r.new_zeros(len(r), 0)
-        )
+        radial = basis(r, self.cutoff, self.config.n_radial)
         cut = polynomial_cutoff(r, self.cutoff).unsqueeze(1) / (self.config.average_neighbours or 1.0)
         return EdgesOfLayer(graph.centre, graph.neighbour, vectors[:, [1, 2, 0]], radial, cut)
 
     def _embedding(self, h: Tensor, u: Tensor, layer: str) -> Embedding:
         scalars = {(0, 1): h.unsqueeze(1)}
         return Embedding(scalars | {(1, -1): self.vectors(u)} if self.moves else scalars, layer)
+
+
+def basis(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
+    """Bessel functions that end at the cutoff; there may be none."""
+    return radial_basis(r, cutoff, count) if count else r.new_zeros(len(r), 0)
 
 
 def build(config: Config) -> EquivariantGraphNetwork:
