@@ -3,7 +3,7 @@
 Optimiser steps of the tensor field network with a head for the gap, on molecules of QM9 (where there is
 ``ATOMSCAPE_DATA``, else, and with ``--quick``, on those of the embedded sample), once with every operation
 forced to its reference and once with the back-ends that serve by default, in turns, from the same weights.
-Times are per structure.
+Times are per structure. ``training_lips`` adds potentials, several heads and several encoders.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import numpy as np
 import torch
+import training_lips
 from interleaved import race, threads_of_torch
 from limits import threads as words
 from measure import Row, command
@@ -45,6 +46,7 @@ def run(quick: bool, only: str = "", threads: Sequence[int] = (1, 2)) -> Iterato
             if only in case:
                 with threads_of_torch(count):
                     yield _row(case, _config(source, options, 64 if quick else 512), count, 3 if quick else 9)
+    yield from training_lips.rows(quick, only, threads)
 
 
 def molecules() -> tuple[str, str]:

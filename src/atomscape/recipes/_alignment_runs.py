@@ -1,9 +1,9 @@
 """The trainings of the alignment experiment: which there are, their configs, and several processes at them.
 
 Alone and in company a dataset has the same structures, in the same order and drawn as often, and a run the
-same number of steps, the same learning rates and first weights of the encoder. A step takes as many structures
-of each dataset of a run, so a pair costs what its two datasets cost alone. The last weights count, averaged as
-usual: a choice by the errors of both datasets would not be the choice of one.
+same number of steps, the same learning rates and first weights of the encoder. A step takes as many
+structures of each dataset of a run, so a pair costs what its two datasets cost alone. The last weights count,
+averaged as usual: a choice by the errors of both datasets would not be the choice of one.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ from atomscape.recipes._alignment_data import TASKS, dataset, objectives, split
 
 ENCODERS: dict[str, dict[str, Any]] = {
     "egnn": {"channels": 64, "layers": 3},
-    "tfn": {"l_max": 2, "channels": 32, "layers": 2},
+    "tfn": {"l_max": 2, "channels": 32, "layers": 2, "unit_filters": True},
 }
-"""Settings of the encoders; cutoff and mean number of neighbours are the same for all."""
+"""Settings of the encoders; cutoff and mean number of neighbours are the same for all.
+
+Trainings are short, so the filters of the tensor field network start large.
+"""
 
 CUTOFF, NEIGHBOURS = 5.0, 30.0
 """Å, and what sums over neighbours are divided by: given, as a measured one would differ from run to run."""
