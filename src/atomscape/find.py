@@ -27,6 +27,7 @@ KINDS = (
     "data.corruptions",
     "data.groups",
     "label.methods",
+    "learn.trackers",
     "representations",
     "recipes",
     "ops.kernels",

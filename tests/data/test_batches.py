@@ -41,17 +41,13 @@ def test_laws(atoms, edges, max_structures, max_atoms, max_edges, shuffle, epoch
 
 
 @given(COUNTS, st.integers(1, 20), st.integers(1, 5), st.integers(0, 3))
-def test_processes_share_one_order(atoms, limit, processes, epoch) -> None:
+def test_groups_are_the_same_batches_in_the_same_order(atoms, limit, size, epoch) -> None:
     batches = Batches(atoms, limit, seed=1)
     every = [b.tolist() for b in batches.epoch(epoch)]
-    if len(every) < processes:
-        with pytest.raises(ValueError, match="make batches smaller"):
-            batches.share(epoch, 0, processes)
-        return
-    shares = [[b.tolist() for b in batches.share(epoch, k, processes)] for k in range(processes)]
-    together = [b for step in zip(*shares, strict=True) for b in step]
-    assert together == every[: len(together)]
-    assert len(every) - len(together) < processes
+    groups = batches.groups(epoch, size)
+    assert [b.tolist() for g in groups for b in g] == every, "none is left out"
+    assert all(len(g) == size for g in groups[:-1])
+    assert all(1 <= len(g) <= size for g in groups[-1:])
 
 
 def test_batches_are_full() -> None:

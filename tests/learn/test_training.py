@@ -77,6 +77,8 @@ def test_files_of_a_run(make_config, tmp_path, quiet):
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [
             "config.yaml",
+            "diagnostics.jsonl",
+            "predictions.parquet",
             "metrics.jsonl",
             "metrics.csv",
             "last.safetensors",
@@ -243,24 +245,6 @@ def test_what_a_killed_process_left_half_written_is_cleared(make_config, tmp_pat
     (folder / ".last.safetensors.123.tmp").write_bytes(b"half")
     train(make_config("training.epochs=1"), folder, console=quiet)
     assert not list(folder.glob(".*"))
-
-
-def test_two_processes_train_as_one_with_batches_twice_as_large(make_config, tmp_path, quiet):
-    settings = ["objectives=[{property: energy}, {property: forces}]", "training.device=cpu", "dtype=float64"]
-    results = train(make_config(*settings), tmp_path / "one", console=quiet)
-    assert results is not None
-    (tmp_path / "run.yaml").write_text(to_yaml(make_config(*settings, "training.batch.structures=4")))
-    script = tmp_path / "script.py"
-    script.write_text(
-        RESUME + f"train(load_config({str(tmp_path / 'run.yaml')!r}), {str(tmp_path / 'two')!r})"
-    )
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run([*torchrun, str(script)], capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
-    two = json.loads((tmp_path / "two" / "results.json").read_text())
-    assert two["steps"] == results.steps
-    for metric, other in zip(results.metrics["val"], two["metrics"]["val"], strict=True):
-        assert other["mae"] == pytest.approx(metric.mae, rel=0.02)
 
 
 def test_elements_that_train_does_not_have_are_named(make_config, tmp_path, store_of, toy_structures):

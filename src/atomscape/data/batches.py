@@ -66,22 +66,10 @@ class Batches:
         for a, b in zip(cuts[skip:-1], cuts[skip + 1 :], strict=True):
             yield order[a:b]
 
-    def share(self, epoch: int, process: int, processes: int) -> list[np.ndarray]:
-        """Batches of one of several processes: every ``processes``-th of the same order.
-
-        All get equally many: up to ``processes`` − 1 batches at the end of an epoch are left out.
-
-        Raises
-        ------
-        ValueError
-            There are fewer batches than processes.
-        """
+    def groups(self, epoch: int, size: int) -> list[list[np.ndarray]]:
+        """Batches that are taken together, ``size`` at a time in their order; the last may be fewer."""
         every = list(self.epoch(epoch))
-        if len(every) < processes:
-            raise ValueError(
-                f"an epoch of {len(every)} batches cannot occupy {processes} processes; make batches smaller"
-            )
-        return every[process::processes][: len(every) // processes]
+        return [every[k : k + size] for k in range(0, len(every), size)]
 
     def count(self, epoch: int) -> int:
         """Number of batches in an epoch; it varies from epoch to epoch unless only structures are limited."""

@@ -93,11 +93,15 @@ class FoldSplit(Strict):
 
 
 def _checked_grouping(by: str) -> str:
+    return _checked_name("data.groups", by)
+
+
+def _checked_name(kind: str, name: str) -> str:
     try:
-        find("data.groups", by)
+        find(kind, name)
     except (LookupError, ImportError) as error:
         raise ValueError(str(error.args[0] if error.args else error)) from None
-    return by
+    return name
 
 
 class FileSplit(Strict):
@@ -217,6 +221,7 @@ class Training(Strict):
 
     epochs: Count = 100
     batch: Budget = Budget()
+    accumulate: Count = Field(default=1, description="batches per step and process; as one large batch")
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=1e-3, ge=0, le=1, description="as a fraction of learning_rate")
     warm_up: float = Field(default=0.02, ge=0, lt=1, description="fraction of all steps")
@@ -239,7 +244,16 @@ class Training(Strict):
     checkpoint_seconds: float = Field(default=120.0, gt=0)
     cache_gigabytes: float = Field(default=0.0, ge=0, description="for neighbour graphs; beyond it, rebuilt")
     memory_gigabytes: float = Field(default=8.0, ge=0, description="per part; beyond it, mapped from disk")
-    tensorboard: bool = False
+    tensorboard: bool = Field(default=False, description="the same as trackers: [tensorboard]")
+    trackers: tuple[str, ...] = Field(default=(), description="tensorboard, wandb, mlflow (learn/trackers/)")
+    diagnostics: float = Field(default=0.02, ge=0, lt=1, description="share of the time; 0 switches them off")
+
+    @field_validator("trackers")
+    @classmethod
+    def _trackers_exist(cls, trackers: tuple[str, ...]) -> tuple[str, ...]:
+        for name in trackers:
+            _checked_name("learn.trackers", name)
+        return trackers
 
     @field_validator("precision", mode="before")
     @classmethod

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 
+from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.store import Store
@@ -14,9 +15,11 @@ from atomscape.learn.graphs import GraphSet, fully_periodic_stress
 from atomscape.learn.metrics import Errors, Metric
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
+from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.shapes import Tensor
 
 _ATOMS = 2048
+Keep = Callable[[Sequence[int], Graph, Tensor, dict[str, Tensor]], None]
 
 
 def batches_in_order(counts: Sequence[int] | Tensor | np.ndarray, atoms: int = _ATOMS) -> Iterator[range]:
@@ -33,23 +36,35 @@ def batches_in_order(counts: Sequence[int] | Tensor | np.ndarray, atoms: int = _
 
 
 def evaluate_graphs(
-    model: Model, graphs: GraphSet, terms: Sequence[Term] = ()
+    model: Model,
+    graphs: GraphSet,
+    terms: Sequence[Term] = (),
+    ranks: Ranks = ALONE,
+    keep: Keep | None = None,
 ) -> tuple[list[Metric], dict[str, float]]:
-    """Errors of every property, and the mean of each loss term, over a ``GraphSet``."""
+    """Errors of every property, and the mean of each loss term, over a ``GraphSet``.
+
+    Each process evaluates its share of the batches; sums and counts are added up over them. ``keep`` is
+    called with the places of the structures of each batch, its graph, its datasets, and what was predicted.
+    """
     errors = Errors(model.architecture.datasets, model.properties.values(), model.own_losses())
-    sums = [[0.0, 0] for _ in terms]
+    sums = [[0.0, 0.0] for _ in terms]
     device = next(model.parameters()).device
     with evaluating(model):
-        for rows in batches_in_order(graphs.counts):
+        for rows in ranks.mine(batches_in_order(graphs.counts)):
             graph, dataset = graphs.batch(rows)
             graph, dataset = graph.to(device), dataset.to(device)
             predictions = model(graph, dataset)
             errors.add(predictions, graph.structures, dataset, graph)
+            if keep is not None:
+                keep(rows, graph, dataset, predictions)
             for total, (value, known) in zip(
                 sums, term_sums(terms, predictions, graph, dataset), strict=True
             ):
                 total[0] += float(value)
-                total[1] += int(known)
+                total[1] += float(known)
+    errors.add_up(ranks)
+    sums = [ranks.summed(total) for total in sums]
     return errors.metrics(), {t.name: s / max(n, 1) for t, (s, n) in zip(terms, sums, strict=True)}
 
 

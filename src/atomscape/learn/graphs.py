@@ -8,7 +8,7 @@ a batch being a gather of ranges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.corrupt import Corruption, corrupted, label_shapes
+from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.shapes import Int, Tensor
 
 _CHUNK = 256
@@ -57,6 +58,8 @@ class GraphSet:
         Dataset → what is done to its structures each time they are drawn; then no edges are kept.
     seed
         Seed of the corruptions.
+    ranks
+        Processes that hold the same structures: each counts the edges of its share, where none are kept.
     """
 
     def __init__(
@@ -68,13 +71,14 @@ class GraphSet:
         cache_bytes: float = 0.0,
         corruptions: Mapping[int, Corruption] | None = None,
         seed: int = 0,
+        ranks: Ranks = ALONE,
     ):
         self.structures, self.dataset, self.per_atom, self.cutoff = structures, dataset, per_atom, cutoff
         self.corruptions, self.seed = dict(corruptions or {}), seed
         cache_bytes = 0.0 if self.corruptions else cache_bytes
         self.counts, self.first = structures.counts, structures.offsets[:-1]
         self._room = label_shapes(structures, dataset, self.corruptions)
-        self.edge_counts, self.edges = _all_edges(structures, cutoff, cache_bytes)
+        self.edge_counts, self.edges = _all_edges(structures, cutoff, cache_bytes, ranks)
         self.first_edge = self.edge_counts.cumsum(0) - self.edge_counts
 
     def __len__(self) -> int:
@@ -160,22 +164,44 @@ def fully_periodic_stress(s: Structures) -> Structures:
     return s.with_labels(stress=torch.where(s.pbc.all(1).view(-1, 1, 1), s.labels["stress"], torch.nan))
 
 
-def _all_edges(structures: Structures, cutoff: float, cache_bytes: float) -> tuple[Tensor, Edges | None]:
-    parts: list[Edges] | None = []
+def _all_edges(
+    structures: Structures, cutoff: float, cache_bytes: float, ranks: Ranks
+) -> tuple[Tensor, Edges | None]:
+    """Number of edges of each structure, and the edges where they fit ``cache_bytes``."""
+    if not cache_bytes:
+        return _edge_counts(structures, cutoff, ranks), None
+    parts: list[Edges] = []
     counts, used = [torch.zeros(0, dtype=torch.int64)], 0
-    for start in range(0, len(structures), _CHUNK):
-        chunk = structures[start : start + _CHUNK]
+    for chunk in _chunks(structures):
         graph = neighbour_graph(chunk, cutoff)
         owner = chunk.structure[graph.centre]
         counts.append(torch.bincount(owner, minlength=len(chunk)))
-        if parts is None:
-            continue
         first = chunk.offsets[:-1][owner]
         parts.append(_small(graph.centre - first, graph.neighbour - first, graph.shift))
         used += parts[-1].bytes
         if used > cache_bytes:
-            parts = None
-    return torch.cat(counts), None if parts is None else _joined(parts)
+            counts.append(_edge_counts(structures, cutoff, ranks, sum(map(len, counts))))
+            return torch.cat(counts), None
+    return torch.cat(counts), _joined(parts)
+
+
+def _edge_counts(structures: Structures, cutoff: float, ranks: Ranks, start: int = 0) -> Tensor:
+    """Number of edges of each structure from ``start`` on.
+
+    Each process counts every n-th chunk, and they tell one another.
+    """
+    mine = [
+        torch.bincount(s.structure[neighbour_graph(s, cutoff).centre], minlength=len(s)).to(torch.int32)
+        for s in ranks.mine(_chunks(structures, start))
+    ]
+    shares, counts = ranks.gathered(mine), [torch.zeros(0, dtype=torch.int64)]
+    for k in range(sum(map(len, shares))):
+        counts.append(shares[k % len(shares)][k // len(shares)].to(torch.int64))
+    return torch.cat(counts)
+
+
+def _chunks(structures: Structures, start: int = 0) -> Iterator[Structures]:
+    return (structures[k : k + _CHUNK] for k in range(start, len(structures), _CHUNK))
 
 
 def _small(centre: Tensor, neighbour: Tensor, shift: Tensor) -> Edges:

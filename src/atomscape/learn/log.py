@@ -6,20 +6,26 @@ import csv
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from atomscape.learn.checkpoint import write_atomic
 
+Send = Callable[[dict[str, int | float], int], None]
+
 
 class Log:
-    """Append-only log that can be cut back to where a checkpoint was written."""
+    """Append-only log that can be cut back to where a checkpoint was written.
 
-    def __init__(self, folder: Path, keep_bytes: int = 0, tensorboard: bool = False):
+    ``send`` is called with the numbers of each record and its step.
+    """
+
+    def __init__(self, folder: Path, keep_bytes: int = 0, send: Send | None = None):
         self.path, self.table = folder / "metrics.jsonl", folder / "metrics.csv"
         with open(self.path, "ab") as f:
             f.truncate(min(keep_bytes, f.tell()))
-        self._board = _board(folder, tensorboard)
+        self._send = send
 
     def write(self, record: dict[str, Any]) -> int:
         """Append a record; return the length of the log, to be kept in the checkpoint."""
@@ -29,11 +35,9 @@ class Log:
             os.fsync(f.fileno())
             length = f.tell()
         write_atomic(self.table, _as_csv(self.read()).encode())
-        if self._board is not None:
-            for key, value in flat(record).items():
-                if isinstance(value, int | float):
-                    self._board.add_scalar(key, value, record["step"])
-            self._board.flush()
+        if self._send is not None:
+            numbers = {k: v for k, v in flat(record).items() if isinstance(v, int | float)}
+            self._send(numbers, record["step"])
         return length
 
     def read(self) -> list[dict[str, Any]]:
@@ -58,16 +62,3 @@ def _as_csv(records: list[dict[str, Any]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _board(folder: Path, wanted: bool):
-    if not wanted:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ValueError(
-            "training.tensorboard needs the package tensorboard; install it with "
-            "pip install 'atomscape[tensorboard]', or set it to false"
-        ) from None
-    return SummaryWriter(str(folder / "tensorboard"))

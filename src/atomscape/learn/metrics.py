@@ -13,6 +13,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.objectives import OwnLoss, masked_error, rows_of
+from atomscape.learn.ranks import Ranks
 from atomscape.shapes import Int, Tensor
 from atomscape.units import DEBYE
 
@@ -100,6 +101,14 @@ class Errors:
         s[0] += float(error.abs().sum())
         s[1] += float(error.square().sum())
         s[2] += error.numel()
+
+    def add_up(self, ranks: Ranks) -> None:
+        """Take in what the other processes have summed; all then hold the same."""
+        mine, self._sums = self._sums, {}
+        for theirs in ranks.gathered(mine):
+            for key, sums in theirs.items():
+                total = self._sums.setdefault(key, [0.0, 0.0, 0.0])
+                total[:] = [a + b for a, b in zip(total, sums, strict=True)]
 
     def metrics(self) -> list[Metric]:
         """One row per (dataset, property), two for extensive ones; only where labels were known."""

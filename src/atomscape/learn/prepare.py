@@ -25,6 +25,7 @@ from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_
 from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
 from atomscape.learn.offer import absent, offered, other_meaning
 from atomscape.learn.parts import PARTS, split_rows
+from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.shapes import Tensor
 
 WITHOUT_LABEL = frozenset({"feature_decorrelation"})
@@ -94,11 +95,11 @@ class Prepared:
         """Whether the label comes from corruptions."""
         return any(name in c.properties for c in self.corruptions.values())
 
-    def graphs(self, part: str, cutoff: float, cache_bytes: float) -> GraphSet:
-        """Neighbour graphs of one part."""
+    def graphs(self, part: str, cutoff: float, cache_bytes: float, ranks: Ranks = ALONE) -> GraphSet:
+        """Neighbour graphs of one part; several processes count the edges together."""
         per_atom = _per_atom(self.reads | self.properties | self.inputs)
         s, owner = self.structures[part], self.dataset[part]
-        return GraphSet(s, owner, per_atom, cutoff, cache_bytes, self.corruptions, self.seed)
+        return GraphSet(s, owner, per_atom, cutoff, cache_bytes, self.corruptions, self.seed, ranks)
 
 
 def prepare(config: RunConfig) -> Prepared:

@@ -19,7 +19,9 @@ from atomscape.learn.fit import Fitted
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.metrics import Metric
 from atomscape.learn.model import Model
+from atomscape.learn.predictions import Kept, write_predictions
 from atomscape.learn.prepare import PARTS, Prepared
+from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.learn.run_folder import BEST, RESULTS
 from atomscape.learn.state import Progress
 
@@ -69,18 +71,25 @@ def finish(
     fitted: list[Fitted],
     progress: Progress,
     source: str | None,
+    ranks: Ranks = ALONE,
     **later: Any,
 ) -> Results:
-    """Evaluate the best model on every part, beside the baselines, and write ``results.json``.
+    """Evaluate the best model on every part, beside the baselines; write ``results.json`` and predictions.
 
-    ``source`` is the commit the run was started (or last resumed) from; ``later`` are fields of ``Results``
-    that only some runs have.
+    Each process evaluates its share, and the first writes. ``source`` is the commit the run was started (or
+    last resumed) from; ``later`` are fields of ``Results`` that only some runs have.
     """
     best = load_model(folder / BEST, next(model.parameters()).device)
+    kept = {part: Kept(best, prepared, part, graphs[part]) for part in ("val", "test")}
+    metrics = {
+        part: evaluate_graphs(best, graphs[part], (), ranks, kept[part].add if part in kept else None)[0]
+        for part in PARTS
+    }
+    write_predictions(folder, list(kept.values()), ranks)
     results = Results(
         name=config.name,
         seed=config.seed,
-        metrics={part: evaluate_graphs(best, graphs[part])[0] for part in PARTS},
+        metrics=metrics,
         baselines=baselines(prepared, graphs, best.own_losses()),
         counts={n: {part: len(rows[part]) for part in PARTS} for n, rows in prepared.rows.items()},
         passes=passes(prepared, progress.epoch),
@@ -102,9 +111,9 @@ def finish(
         config=_settings(config),
         **later,
     )
-    write_atomic(
-        folder / RESULTS, (json.dumps(results.as_dict(), indent=1, ensure_ascii=False) + "\n").encode()
-    )
+    if ranks.main:
+        text = json.dumps(results.as_dict(), indent=1, ensure_ascii=False) + "\n"
+        write_atomic(folder / RESULTS, text.encode())
     return results
 
 

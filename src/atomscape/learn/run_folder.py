@@ -4,6 +4,9 @@ config.yaml        all settings, defaults written out
 metrics.jsonl/csv  one row per evaluation
 last.safetensors   the training state, to resume from
 best.safetensors   the model that was best on the validation part
+diagnostics.jsonl  what the network did while it learned, and how fast
+predictions.parquet  labels and predictions on val and test (see ``predictions``)
+report.html        all of it to look at (``atomscape report``)
 results.json       errors on train, val and test beside the baselines, times, versions, fingerprints
 """
 
@@ -21,7 +24,12 @@ from atomscape.learn.state import read_run
 
 LAST, BEST, CONFIG, RESULTS = "last.safetensors", "best.safetensors", "config.yaml", "results.json"
 BOARD = "tensorboard"
-_OURS = (LAST, BEST, RESULTS, "metrics.jsonl", "metrics.csv", CONFIG)
+ACCUMULATE = "training.accumulate"
+PREDICTIONS, DIAGNOSTICS, REPORT = "predictions.parquet", "diagnostics.jsonl", "report.html"
+_OURS = (
+    *(LAST, BEST, RESULTS, "metrics.jsonl", "metrics.csv", CONFIG),
+    *(PREDICTIONS, DIAGNOSTICS, REPORT),
+)
 
 
 def open_run(folder: Path, config: RunConfig, resume: bool, overwrite: bool) -> None:
@@ -68,7 +76,9 @@ def refuse_changes(saved: RunConfig, given: RunConfig, folder: Path) -> None:
     """Raise ``ValueError`` that lists every key in which two configs differ."""
     a, b = (_flat(c.model_dump(mode="json")) for c in (saved, given))
     changed = [
-        f"  {k}: {a.get(k)!r} → {b.get(k)!r}" for k in sorted(a.keys() | b.keys()) if a.get(k) != b.get(k)
+        f"  {k}: {a.get(k)!r} → {b.get(k)!r}"
+        for k in sorted(a.keys() | b.keys())
+        if a.get(k) != b.get(k) and k != ACCUMULATE  # what a step takes is compared with the training state
     ]
     if changed:
         raise ValueError(
@@ -103,6 +113,26 @@ def refuse_other_data(path: Path, fingerprints: dict[str, str]) -> None:
             f"the data of {', '.join(changed)} (content or split) changed since {path.parent} was started; "
             "resuming would mix two datasets. Restore the data or start a new run"
         )
+
+
+def refuse_other_steps(path: Path, accumulate: int, processes: int) -> None:
+    """Raise ``ValueError`` if a step of the saved run took other batches than one of this run would.
+
+    What a step takes is ``accumulate`` · processes batches, and it does not matter who takes which: a run may
+    go on with another number of processes as long as the product is the same.
+    """
+    before, now = read_run(path).get("batches_per_step", 1), accumulate * processes
+    if before == now:
+        return
+    fits = (
+        f"set training.accumulate={before // processes}"
+        if before % processes == 0
+        else f"start a number of processes that divides {before}, and set training.accumulate to the quotient"
+    )
+    raise ValueError(
+        f"a step of the run in {path.parent} takes {before} batches; {processes} process(es) with "
+        f"training.accumulate={accumulate} take {now}, which would be another run. To resume it, {fits}"
+    )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

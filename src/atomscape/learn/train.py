@@ -10,23 +10,25 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs
-from ase.data import chemical_symbols
 from rich.console import Console
 
 from atomscape.data.batches import Batches
 from atomscape.data.mixture import Mixture
+from atomscape.learn.acceleration import accelerator_of
 from atomscape.learn.architecture import Architecture, architecture_of
 from atomscape.learn.checkpoint import save_model
-from atomscape.learn.config import PlugIn, RunConfig
+from atomscape.learn.config import RunConfig
 from atomscape.learn.determinism import Stop, deterministic
+from atomscape.learn.diagnostics.speed import Speed
+from atomscape.learn.diagnostics.watch import Watch
 from atomscape.learn.display import Display
 from atomscape.learn.ema import Average
 from atomscape.learn.evaluate import evaluate_graphs
@@ -35,18 +37,30 @@ from atomscape.learn.graphs import GraphSet
 from atomscape.learn.inputs import with_inputs
 from atomscape.learn.log import Log
 from atomscape.learn.low_rank import adapt
+from atomscape.learn.measured import elements_of, measured
 from atomscape.learn.metrics import shown
 from atomscape.learn.misfits import fitting_model, refuse_labels
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
 from atomscape.learn.parameters import freeze, optimiser_for, set_rate, training_lines
 from atomscape.learn.prepare import PARTS, Prepared, prepare
+from atomscape.learn.ranks import Ranks, explained
 from atomscape.learn.report import end_table, start_table
 from atomscape.learn.results import Results, commit, finish
-from atomscape.learn.run_folder import BEST, LAST, identity, open_run, refuse_other_data, refuse_other_start
+from atomscape.learn.run_folder import (
+    BEST,
+    LAST,
+    identity,
+    open_run,
+    refuse_other_data,
+    refuse_other_start,
+    refuse_other_steps,
+)
 from atomscape.learn.schedule import warm_up_cosine
 from atomscape.learn.state import TrainingState
+from atomscape.learn.tracking import finish_trackers, start_trackers
 from atomscape.learn.transplant import Origin, Taken, adopted, origin, started
+from atomscape.learn.union import known_labels, parts_of, share, share_of_loss
 from atomscape.learn.weighting import average_gradients, mean_over, weighting_of
 from atomscape.ops.allocator import keep_freed_memory
 
@@ -62,29 +76,35 @@ class Run:
     terms: list[Term]
     fitted: list[Fitted]
     accelerator: Accelerator
+    ranks: Ranks
     model: Model
     wrapped: Any
     state: TrainingState
     batches: Batches
     log: Log
     display: Display
+    watch: Watch
     taken: Taken | None = None
+    speed: Speed = field(default_factory=Speed)
     stop: Stop = field(default_factory=Stop)
     saved_at: float = field(default_factory=time.monotonic)
 
+    @property
+    def group(self) -> int:
+        """Batches of one optimiser step, over all processes."""
+        return self.config.training.accumulate * self.ranks.count
+
     def save(self) -> None:
         """Write ``last``."""
-        if self.accelerator.is_main_process:
+        if self.ranks.main:
             start = self.taken.hash if self.taken else None
-            self.state.save(self.folder / LAST, identity(self.prepared.fingerprints, start))
+            about = identity(self.prepared.fingerprints, start) | {"batches_per_step": self.group}
+            self.state.save(self.folder / LAST, about)
         self.saved_at = time.monotonic()
 
     def asked_to_stop(self) -> bool:
         """Whether a signal reached any of the processes."""
-        if self.accelerator.num_processes == 1:
-            return self.stop.asked
-        asked = torch.tensor([self.stop.asked], device=self.accelerator.device)
-        return bool(self.accelerator.gather(asked).any())  # pyright: ignore[reportAttributeAccessIssue]
+        return bool(self.ranks.summed([self.stop.asked])[0])
 
 
 def train(
@@ -102,12 +122,15 @@ def train(
         Anything wrong with config, data or folder; raised before training starts.
     FloatingPointError
         The loss is no longer a number.
+    ConnectionError
+        Another process of the run ended or hangs.
     """
     folder = Path(folder)
     keep_freed_memory()
-    with deterministic(config.training.threads, config.seed):
-        accelerator, source = _accelerator(config), commit()
-        console = (console or Console()) if accelerator.is_main_process else Console(quiet=True)
+    accelerator, source = accelerator_of(config), commit()
+    ranks = Ranks(accelerator.process_index, accelerator.num_processes, accelerator.device)
+    with deterministic(config.training.threads, config.seed), explained(ranks, folder):
+        console = (console or Console()) if ranks.main else Console(quiet=True)
         prepared = prepare(config)
         architecture = architecture_of(config, prepared.properties)
         start = origin(config)
@@ -116,14 +139,16 @@ def train(
         candidate = fitting_model(architecture)
         refuse_labels(candidate, prepared.structures)
         cutoff = candidate.cutoff
-        if accelerator.is_main_process:
+        if ranks.main:
             open_run(folder, config, resume, overwrite)
         accelerator.wait_for_everyone()
         graphs = {
-            part: prepared.graphs(part, cutoff, config.training.cache_gigabytes * 3e8) for part in PARTS
+            part: prepared.graphs(part, cutoff, config.training.cache_gigabytes * 3e8, ranks)
+            for part in PARTS
         }
-        architecture = _measured(architecture, graphs["train"])
-        run = _set_up(config, folder, prepared, architecture, graphs, accelerator, Display(console), start)
+        architecture = measured(architecture, graphs["train"])
+        shown = Display(console)
+        run = _set_up(config, folder, prepared, architecture, graphs, accelerator, ranks, shown, start)
         console.print(start_table(config, prepared, run.graphs, run.model, run.fitted))
         for line in [*(run.taken.lines() if run.taken else ()), *training_lines(run.model, config.training)]:
             console.print(line, soft_wrap=True)
@@ -131,8 +156,9 @@ def train(
             run.display.line(f"Stopped after {run.state.progress.step} steps; nothing is lost.")
             return None
         accelerator.wait_for_everyone()
+        finish_trackers(accelerator)
         results = finish(
-            config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress, source,
+            config, folder, prepared, run.graphs, run.model, run.fitted, run.state.progress, source, ranks,
             weights=run.state.weighting.weights(run.terms),
             started_from=asdict(run.taken) if run.taken else {},
         )  # fmt: skip
@@ -147,6 +173,7 @@ def _set_up(
     architecture: Architecture,
     graphs: dict[str, GraphSet],
     accelerator: Accelerator,
+    ranks: Ranks,
     display: Display,
     start: Origin | None,
 ) -> Run:
@@ -166,7 +193,10 @@ def _set_up(
     if (folder / LAST).is_file():
         refuse_other_data(folder / LAST, prepared.fingerprints)
         refuse_other_start(folder / LAST, start.hash if start else None)
+        refuse_other_steps(folder / LAST, t.accumulate, ranks.count)
         state.load(folder / LAST)
+    trackers = (*t.trackers, *(["tensorboard"] if t.tensorboard else []))
+    start_trackers(accelerator, trackers, folder, config.name)
     return Run(
         config=config,
         folder=folder,
@@ -175,22 +205,15 @@ def _set_up(
         terms=terms,
         fitted=fitted,
         accelerator=accelerator,
+        ranks=ranks,
         model=model,
         wrapped=wrapped,
         state=state,
         batches=_batches(config, graphs["train"], prepared.mixture),
-        log=Log(folder, state.progress.log_bytes, t.tensorboard and accelerator.is_main_process),
+        log=Log(folder, state.progress.log_bytes, accelerator.log if trackers else None),
         display=display,
+        watch=Watch(folder if ranks.main else None, t.diagnostics, state.progress.step),
         taken=taken,
-    )
-
-
-def _accelerator(config: RunConfig) -> Accelerator:
-    AcceleratorState._reset_state(True)  # accelerate keeps the precision of the former run of a process
-    return Accelerator(
-        mixed_precision=config.training.precision,
-        cpu=config.training.device == "cpu",
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
 
 
@@ -207,43 +230,19 @@ def _batches(config: RunConfig, graphs: GraphSet, mixture: Mixture | None) -> Ba
     )
 
 
-def _measured(architecture: Architecture, graphs: GraphSet) -> Architecture:
-    """An encoder that divides by the average number of neighbours gets that of the training part.
-
-    Heads that ask for the elements get those of the training part.
-    """
-    present = _elements(graphs)
-    heads = tuple(
-        h.model_copy(update={"head": PlugIn(kind=h.head.kind, **h.head.options | {"elements": present})})
-        if h.head.options.get("elements", present) is None
-        else h
-        for h in architecture.heads
-    )
-    architecture = architecture.model_copy(update={"heads": heads})
-    options = architecture.encoder.options
-    if "average_neighbours" not in options or options["average_neighbours"] is not None:
-        return architecture
-    options |= {"average_neighbours": round(max(graphs.average_neighbours, 1.0), 3)}
-    return architecture.model_copy(update={"encoder": PlugIn(kind=architecture.encoder.kind, **options)})
-
-
-def _elements(graphs: GraphSet) -> list[str]:
-    return [chemical_symbols[z] for z in graphs.structures.numbers.unique().tolist()]
-
-
 def _loop(run: Run) -> bool:
     """Train until the end; False if a signal stopped it (then the state is saved)."""
-    t, p, world = run.config.training, run.state.progress, run.accelerator.num_processes
-    per_epoch = max(1, run.batches.count(0) // world)
+    t, p = run.config.training, run.state.progress
+    per_epoch = len(run.batches.groups(0, run.group))
     clock = time.monotonic() - p.wall_seconds, time.process_time() - p.cpu_seconds
     with run.stop.listening(), run.display.shown(p.epoch * per_epoch + p.batch, t.epochs * per_epoch):
         while p.epoch < t.epochs and not p.finished:
-            mine = run.batches.share(p.epoch, run.accelerator.process_index, world)
-            total = len(mine)
-            for index in mine[p.batch :]:
-                loss = _step(run, index, (p.epoch + (p.batch + 1) / total) / t.epochs)
+            groups = run.batches.groups(p.epoch, run.group)
+            total = len(groups)
+            for group in groups[p.batch :]:
+                loss = _step(run, group, (p.epoch + (p.batch + 1) / total) / t.epochs)
                 p.batch, p.step = p.batch + 1, p.step + 1
-                run.display.advance(p.epoch + 1, loss)
+                _show(run, loss)
                 p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
                 if run.asked_to_stop():
                     run.save()
@@ -260,33 +259,60 @@ def _loop(run: Run) -> bool:
     return True
 
 
-def _step(run: Run, index, done: float) -> float:
-    """One optimiser step on the structures ``index`` when the fraction ``done`` of the run is done."""
-    t, state, accelerator = run.config.training, run.state, run.accelerator
+def _step(run: Run, group: list[np.ndarray], done: float) -> float:
+    """One optimiser step on a group of batches when the fraction ``done`` of the run is done."""
+    t, state = run.config.training, run.state
     rate = t.learning_rate * warm_up_cosine(done, t.warm_up, t.final_learning_rate)
     set_rate(state.optimiser, rate)
-    graph, dataset = run.graphs["train"].batch(index, state.progress.epoch + 1)
-    graph, dataset = graph.to(accelerator.device), dataset.to(accelerator.device)
     run.model.train()
     state.optimiser.zero_grad(set_to_none=True)
-    sums = term_sums(run.terms, run.wrapped(graph, dataset), graph, dataset)
-    loss = state.weighting(run.terms, sums)
-    accelerator.backward(loss)
-    average_gradients(state.weighting, mean_over(accelerator))
+    value = _gradient(run, group)
+    keep = state.progress.sums
     if t.clip is not None:
-        accelerator.clip_grad_norm_(run.model.parameters(), t.clip)
+        norm = run.accelerator.clip_grad_norm_(run.model.parameters(), t.clip)
+        keep["gradient"] = keep.get("gradient", 0.0) + float(norm)
     state.optimiser.step()
     state.average.update(run.model, state.progress.step + 1)
-    value = float(loss.detach())
     if not math.isfinite(value):
         raise FloatingPointError(
             f"the loss is {value} at step {state.progress.step + 1} (epoch {state.progress.epoch + 1}); "
             f"lower training.learning_rate (now {t.learning_rate}) or training.clip. "
             f"Checkpoints in {run.folder} are from before."
         )
-    keep = state.progress.sums
     keep["loss"], keep["batches"] = keep.get("loss", 0.0) + value, keep.get("batches", 0.0) + 1
     return value
+
+
+def _show(run: Run, loss: float) -> None:
+    """Tell the display of a step, and look at the network where there is time for it."""
+    p = run.state.progress
+    run.display.advance(p.epoch + 1, loss, run.state.optimiser.param_groups[0]["lr"])
+    if run.watch.due():
+        where = {"epoch": p.epoch + 1, "step": p.step}
+        run.watch.take(run.model, run.terms, run.graphs["train"], where)
+        run.display.notes(run.watch.words)
+
+
+def _gradient(run: Run, group: list[np.ndarray]) -> float:
+    """Loss of the union of a group's batches; its gradient is left in the parameters."""
+    accelerator, epoch = run.accelerator, run.state.progress.epoch + 1
+    mine, counts = parts_of(group, run.ranks)
+    with run.speed.waiting():
+        parts = [run.graphs["train"].batch(index, epoch) for index in mine]
+        parts = [(graph.to(accelerator.device), owner.to(accelerator.device)) for graph, owner in parts]
+    known = known_labels(run.terms, run.model, parts, counts, run.ranks)
+    value = 0.0
+    for k, (graph, owner) in enumerate(parts, 1):
+        with accelerator.no_sync(run.wrapped) if k < len(parts) else nullcontext():
+            sums = term_sums(run.terms, run.wrapped(graph, owner), graph, owner)
+            loss = share_of_loss(
+                run.state.weighting, run.terms, share(sums, known, counts, run.ranks), k == 1
+            )
+            accelerator.backward(loss)
+        value += float(loss.detach())
+        run.speed.add(graph, counts)
+    average_gradients(run.state.weighting, mean_over(accelerator))
+    return run.ranks.summed([value])[0] / run.ranks.count
 
 
 def _end_epoch(run: Run) -> None:
@@ -295,10 +321,15 @@ def _end_epoch(run: Run) -> None:
     p.epoch, p.batch = p.epoch + 1, 0
     if p.epoch % t.evaluate_every and p.epoch < t.epochs:
         return
-    mean_loss = p.sums.get("loss", math.nan) / p.sums.get("batches", 1)
+    speed = run.speed.report(run.ranks)
+    done = p.sums.get("batches", 1)
+    along = {"learning_rate": run.state.optimiser.param_groups[0]["lr"]}
+    along |= {"gradient": p.sums["gradient"] / done} if "gradient" in p.sums else {}
+    run.watch.note({"kind": "speed", "epoch": p.epoch, "step": p.step, **along, **speed})
+    mean_loss = p.sums.get("loss", math.nan) / done
     p.sums = {}
     with run.state.average.inside(run.model):
-        metrics, terms = evaluate_graphs(run.model, run.graphs["val"], run.terms)
+        metrics, terms = evaluate_graphs(run.model, run.graphs["val"], run.terms, run.ranks)
         loss = sum(t.weight * terms[t.name] for t in run.terms)
         if not math.isfinite(loss):
             raise FloatingPointError(
@@ -309,9 +340,9 @@ def _end_epoch(run: Run) -> None:
         p.without_improvement = 0 if better else p.without_improvement + 1
         if better:
             p.best, p.best_epoch = loss, p.epoch
-            if run.accelerator.is_main_process:
+            if run.ranks.main:
                 about = {"run": run.config.name, "epoch": p.epoch, "fingerprints": run.prepared.fingerprints}
-                about |= {"elements": _elements(run.graphs["train"])}
+                about |= {"elements": elements_of(run.graphs["train"])}
                 save_model(run.model, run.folder / BEST, **about)
     p.finished = t.patience is not None and p.without_improvement >= t.patience
     val = {f"{m.dataset}/{m.property} ({m.unit})": {"mae": m.mae, "rmse": m.rmse} for m in metrics}
@@ -319,9 +350,11 @@ def _end_epoch(run: Run) -> None:
     record |= {"wall_seconds": round(p.wall_seconds, 3), "cpu_seconds": round(p.cpu_seconds, 3)}
     weights = run.state.weighting.weights(run.terms)
     record |= {"weights": weights} if weights else {}
-    if run.accelerator.is_main_process:
+    if run.ranks.main:
         p.log_bytes = run.log.write(record)
         many = len(run.prepared.stores) > 1
+        run.display.speed(speed)
+        run.display.evaluated(metrics, len(run.prepared.stores))
         maes = "  ".join(
             "{}{} {:.4g} {}".format(f"{m.dataset}: " if many else "", m.property, *shown(m.mae, m.unit))
             for m in metrics
