@@ -19,6 +19,7 @@ from atomscape.cli import (
     label,
     map,
     recipe,
+    report,
     represent,
     train,
     uncertainty,
@@ -45,6 +46,7 @@ app.command("train")(train.train)
 app.add_typer(recipe.app, name="recipe")
 app.command("evaluate")(evaluate.evaluate)
 app.command("uncertainty")(uncertainty.uncertainty)
+app.command("report")(report.report)
 app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)
 app.command("label")(label.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,14 +54,20 @@ def train(
     """
     from atomscape.cli.output import console
     from atomscape.learn.train import train as run
+    from atomscape.report.page import write_report
 
     config, home = chosen_config(what, overrides or [])
     folder = out or home or Path("runs") / config.name
     screen = console()
+    main = os.environ.get("RANK", "0") == "0"  # of several processes, as torchrun and srun count them
     if run(config, folder, resume, overwrite, screen) is None:
-        screen.print(f"Continue with: atomscape train {folder} --resume", soft_wrap=True)
+        if main:
+            screen.print(f"Continue with: atomscape train {folder} --resume", soft_wrap=True)
         raise typer.Exit(STOPPED)
-    screen.print(f"\nmodel: {folder}/best.safetensors, errors: {folder}/results.json")
+    if not main:
+        return
+    page = write_report(folder)
+    screen.print(f"\nmodel: {folder}/best.safetensors, errors: {folder}/results.json, report: {page}")
     screen.print(f"next:  atomscape embed {folder} DATA")
 
 

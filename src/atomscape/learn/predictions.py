@@ -72,7 +72,8 @@ class Kept:
                 continue
             found = self._of(p, predictions[p.name], graph, owner)
             columns |= found
-            about = {"unit": p.unit, "per": p.per, "shape": ",".join(map(str, p.shape)), "property": p.name}
+            about = {"unit": p.unit, "per": p.per, "shape": ",".join(map(str, p.shape))}
+            about |= {"extensive": "yes" if p.extensive else "no"}
             fields |= {name: pa.field(name, values.type, metadata=about) for name, values in found.items()}
         schema = pa.schema([fields.get(name, pa.field(name, v.type)) for name, v in columns.items()])
         chosen = pa.array(place % self.every == 0)

@@ -23,7 +23,7 @@ from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term
 from atomscape.learn.run_folder import DIAGNOSTICS
 
-MOST = 16
+MOST = 8
 """Structures that are looked at."""
 
 
