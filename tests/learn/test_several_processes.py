@@ -45,6 +45,11 @@ for name in ("two", "one"):
     assert loop.train(config, folder + "/" + name) is None
 loop._step = step
 loop.train(config, folder + "/two", resume=True)
+config = config.model_copy(update={"training": config.training.model_copy(update={"sharded": True})})
+loop._step = stopping
+assert loop.train(config, folder + "/sharded") is None
+loop._step = step
+loop.train(config, folder + "/sharded", resume=True)
 """
 KILLED = """
 loop._step = stopping
@@ -108,6 +113,7 @@ def test_two_processes_are_one_also_when_stopped_and_resumed_by_another_number(c
     done = torchrun(tmp_path, configure(2, 2), (SCRIPT + STOPPED).replace("SIGNAL", "SIGTERM"))
     assert done.returncode == 0, done.stderr
     assert_close(tmp_path / "large", tmp_path / "whole")
+    assert_close(tmp_path / "large", tmp_path / "sharded")
     whole, resumed = state(tmp_path / "whole"), state(tmp_path / "two")
     assert [k for k in whole if not torch.equal(whole[k], resumed[k])] == [], "resumes to the same bits"
     with pytest.raises(ValueError, match=r"takes 4 batches; 1 process.* set training\.accumulate=4"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-from atomscape.learn.config import RunConfig
+from atomscape.learn.compiling import compiled
+from atomscape.learn.config import RunConfig, Training
+from atomscape.learn.model import Model
 from atomscape.learn.ranks import TIMEOUT, take_slurm
 
 
@@ -22,3 +26,15 @@ def accelerator_of(config: RunConfig) -> Accelerator:
             InitProcessGroupKwargs(timeout=TIMEOUT),
         ],
     )
+
+
+def called(accelerator: Accelerator, model: Model, t: Training) -> Any:
+    """The model as it is called in training: in the precision asked for, gradients joined, compiled if asked.
+
+    Raises
+    ------
+    ValueError
+        It cannot be compiled.
+    """
+    joined = not t.sharded  # a model that is spread over the processes joins its gradients itself
+    return accelerator.prepare_model(compiled(model) if t.compile else model, evaluation_mode=not joined)

@@ -20,6 +20,7 @@ from atomscape import __version__
 from atomscape.learn.architecture import Architecture
 from atomscape.learn.low_rank import merged
 from atomscape.learn.model import Model
+from atomscape.learn.sharding import whole_state
 from atomscape.shapes import Tensor
 
 FORMAT = 1
@@ -82,8 +83,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ValueError(f"{path} is not a file written by atomscape, or it is damaged: {error}") from error
 
 
-def save_model(model: Model, path: str | Path, **about: Any) -> Path:
+def save_model(model: Model, path: str | Path, write: bool = True, **about: Any) -> Path:
     """Write weights, architecture, and whatever is told ``about`` the model (data fingerprints, metrics).
+
+    Where the model is spread over processes all have to save, and one of them to ``write``.
 
     Raises
     ------
@@ -98,7 +101,9 @@ def save_model(model: Model, path: str | Path, **about: Any) -> Path:
         "architecture": model.architecture.model_dump(mode="json"),
         "about": about,
     }
-    write_tensors(path, merged(model), header)
+    weights = whole_state(merged(model))
+    if write:
+        write_tensors(path, weights, header)
     return path
 
 

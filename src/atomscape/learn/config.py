@@ -236,6 +236,8 @@ class Training(Strict):
     lora: LowRank | None = Field(default=None, description="low-rank adapters in place of whole matrices")
     ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the weight average; 0 switches it off")
     patience: Count | None = Field(default=None, description="evaluations without improvement")
+    sharded: bool = Field(default=False, description="weights' moments spread over the processes (FSDP)")
+    compile: bool = Field(default=False, description="torch.compile; not where forces or stress are learned")
     precision: Literal["no", "bf16", "fp16"] = "no"
     device: Literal["auto", "cpu"] = "auto"
     threads: Count = 1
@@ -254,6 +256,16 @@ class Training(Strict):
         for name in trackers:
             _checked_name("learn.trackers", name)
         return trackers
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Training:
+        if self.accumulate > 1 and self.weighting.kind == "gradient":
+            raise ValueError("weighting: gradient measures on whole steps; accumulate has to be 1 with it")
+        if self.sharded and (self.weighting.kind == "gradient" or self.lora is not None):
+            raise ValueError(
+                "sharded goes neither with weighting: gradient nor with lora: leave one of them out"
+            )
+        return self
 
     @field_validator("precision", mode="before")
     @classmethod

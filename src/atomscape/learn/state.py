@@ -11,6 +11,7 @@ from torch import nn
 
 from atomscape.learn.checkpoint import FORMAT, read_tensors, upgraded, write_tensors
 from atomscape.learn.ema import Average
+from atomscape.learn.sharding import spread_as, whole_state
 from atomscape.learn.weighting import FixedWeights
 from atomscape.shapes import Tensor
 
@@ -43,8 +44,11 @@ class TrainingState:
     progress: Progress = field(default_factory=Progress)
     scaler: Any = None
 
-    def save(self, path: Path, run: dict[str, Any]) -> None:
-        """Write everything; ``run`` identifies the config and the data."""
+    def save(self, path: Path, run: dict[str, Any], write: bool = True) -> None:
+        """Write everything; ``run`` identifies the config and the data.
+
+        Where the model is spread over processes all have to save, and one of them to ``write``.
+        """
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
         tensors |= {f"weighting.{k}": v for k, v in self.weighting.state_dict().items()}
@@ -60,15 +64,19 @@ class TrainingState:
             "run": run,
             "scaler": self.scaler.state_dict() if self.scaler is not None else None,
         }
-        write_tensors(path, tensors, header)
+        tensors = whole_state(tensors)
+        if write:
+            write_tensors(path, tensors, header)
 
     def load(self, path: Path) -> None:
         """Restore everything from a file written by ``save``."""
         tensors, header = read_tensors(path)
         header = upgraded(header, path)
-        self.model.load_state_dict(_under("model.", tensors))
+        own = self.model.state_dict()
+        weights = _under("model.", tensors)
+        self.model.load_state_dict({k: spread_as(v, own[k]) if k in own else v for k, v in weights.items()})
         for name, value in _under("average.", tensors).items():
-            self.average.values[name].copy_(value)
+            self.average.values[name].copy_(spread_as(value, self.average.values[name]))
         self.weighting.load_state_dict(_under("weighting.", tensors))
         _restore_optimiser(self.optimiser, tensors)
         torch.set_rng_state(tensors["random.torch"])
@@ -96,7 +104,8 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def _restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for name, value in _under("optimiser.", tensors).items():
         number, key = name.split(".")
-        state.setdefault(int(number), {})[key] = value
+        state.setdefault(int(number), {})[key] = spread_as(value, parameters[int(number)])
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

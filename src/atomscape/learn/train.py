@@ -13,7 +13,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from rich.console import Console
 
 from atomscape.data.batches import Batches
 from atomscape.data.mixture import Mixture
-from atomscape.learn.acceleration import accelerator_of
+from atomscape.learn.acceleration import accelerator_of, called
 from atomscape.learn.architecture import Architecture, architecture_of
 from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import RunConfig
@@ -57,12 +57,14 @@ from atomscape.learn.run_folder import (
     refuse_other_steps,
 )
 from atomscape.learn.schedule import warm_up_cosine
+from atomscape.learn.sharding import shard, together, whole
 from atomscape.learn.state import TrainingState
 from atomscape.learn.tracking import finish_trackers, start_trackers
 from atomscape.learn.transplant import Origin, Taken, adopted, origin, started
 from atomscape.learn.union import known_labels, parts_of, share, share_of_loss
 from atomscape.learn.weighting import average_gradients, mean_over, weighting_of
 from atomscape.ops.allocator import keep_freed_memory
+from atomscape.shapes import Tensor
 
 
 @dataclass
@@ -95,16 +97,18 @@ class Run:
         return self.config.training.accumulate * self.ranks.count
 
     def save(self) -> None:
-        """Write ``last``."""
-        if self.ranks.main:
+        """Write ``last``; all processes have a part in it where the model is spread over them."""
+        if self.ranks.main or self.config.training.sharded:
             start = self.taken.hash if self.taken else None
             about = identity(self.prepared.fingerprints, start) | {"batches_per_step": self.group}
-            self.state.save(self.folder / LAST, about)
+            self.state.save(self.folder / LAST, about, write=self.ranks.main)
         self.saved_at = time.monotonic()
 
-    def asked_to_stop(self) -> bool:
-        """Whether a signal reached any of the processes."""
-        return bool(self.ranks.summed([self.stop.asked])[0])
+    def asked(self) -> tuple[bool, bool]:
+        """Whether a signal reached any of the processes, and whether the first finds it is time to save."""
+        late = time.monotonic() - self.saved_at > self.config.training.checkpoint_seconds
+        stop, save = self.ranks.summed([self.stop.asked, late and self.ranks.main])
+        return bool(stop), bool(save)
 
 
 def train(
@@ -185,10 +189,12 @@ def _set_up(
     freeze(model, t.freeze)
     if t.lora is not None:
         adapt(model, t.lora)
+    if t.sharded:
+        shard(model.to(accelerator.device), ranks, t.precision)
     weighting = weighting_of(t.weighting, terms, model.encoder, mean_over(accelerator))
     weighting.to(accelerator.device)
     optimiser = optimiser_for(model, weighting, t)
-    wrapped, optimiser = accelerator.prepare(model, optimiser)
+    wrapped, optimiser = called(accelerator, model, t), accelerator.prepare(optimiser)
     state = TrainingState(model, optimiser, Average(model, t.ema), weighting, scaler=accelerator.scaler)
     if (folder / LAST).is_file():
         refuse_other_data(folder / LAST, prepared.fingerprints)
@@ -212,7 +218,7 @@ def _set_up(
         batches=_batches(config, graphs["train"], prepared.mixture),
         log=Log(folder, state.progress.log_bytes, accelerator.log if trackers else None),
         display=display,
-        watch=Watch(folder if ranks.main else None, t.diagnostics, state.progress.step),
+        watch=Watch(folder if ranks.main else None, 0.0 if t.sharded else t.diagnostics, state.progress.step),
         taken=taken,
     )
 
@@ -244,14 +250,14 @@ def _loop(run: Run) -> bool:
                 p.batch, p.step = p.batch + 1, p.step + 1
                 _show(run, loss)
                 p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
-                if run.asked_to_stop():
+                stop, late = run.asked()
+                if stop or (late and p.batch < total):
                     run.save()
+                if stop:
                     return False
-                if p.batch < total and time.monotonic() - run.saved_at > t.checkpoint_seconds:
-                    run.save()
             _end_epoch(run)
             p.wall_seconds, p.cpu_seconds = time.monotonic() - clock[0], time.process_time() - clock[1]
-            stop = run.asked_to_stop()
+            stop, _ = run.asked()
             if p.epoch % t.checkpoint_every == 0 or p.epoch == t.epochs or p.finished or stop:
                 run.save()
             if stop and p.epoch < t.epochs:
@@ -270,7 +276,7 @@ def _step(run: Run, group: list[np.ndarray], done: float) -> float:
     keep = state.progress.sums
     if t.clip is not None:
         norm = run.accelerator.clip_grad_norm_(run.model.parameters(), t.clip)
-        keep["gradient"] = keep.get("gradient", 0.0) + float(norm)
+        keep["gradient"] = keep.get("gradient", 0.0) + float(whole(cast(Tensor, norm)))
     state.optimiser.step()
     state.average.update(run.model, state.progress.step + 1)
     if not math.isfinite(value):
@@ -329,7 +335,8 @@ def _end_epoch(run: Run) -> None:
     mean_loss = p.sums.get("loss", math.nan) / done
     p.sums = {}
     with run.state.average.inside(run.model):
-        metrics, terms = evaluate_graphs(run.model, run.graphs["val"], run.terms, run.ranks)
+        with together(run.model):
+            metrics, terms = evaluate_graphs(run.model, run.graphs["val"], run.terms, run.ranks)
         loss = sum(t.weight * terms[t.name] for t in run.terms)
         if not math.isfinite(loss):
             raise FloatingPointError(
@@ -340,10 +347,10 @@ def _end_epoch(run: Run) -> None:
         p.without_improvement = 0 if better else p.without_improvement + 1
         if better:
             p.best, p.best_epoch = loss, p.epoch
-            if run.ranks.main:
-                about = {"run": run.config.name, "epoch": p.epoch, "fingerprints": run.prepared.fingerprints}
-                about |= {"elements": elements_of(run.graphs["train"])}
-                save_model(run.model, run.folder / BEST, **about)
+            about = {"run": run.config.name, "epoch": p.epoch, "fingerprints": run.prepared.fingerprints}
+            about |= {"elements": elements_of(run.graphs["train"])}
+            if run.ranks.main or t.sharded:
+                save_model(run.model, run.folder / BEST, write=run.ranks.main, **about)
     p.finished = t.patience is not None and p.without_improvement >= t.patience
     val = {f"{m.dataset}/{m.property} ({m.unit})": {"mae": m.mae, "rmse": m.rmse} for m in metrics}
     record = {"epoch": p.epoch, "step": p.step, "train_loss": mean_loss, "val_loss": loss, "val": val}

@@ -52,9 +52,10 @@ def known_labels(
     numbers = torch.zeros(len(terms), dtype=torch.float64)
     own = any(t.own is not None for t in terms)
     with torch.no_grad(), torch.random.fork_rng(enabled=own):
-        for graph, dataset in parts if counts else ():
+        for graph, dataset in parts:
             predictions = model(graph, dataset) if own else graph.structures.labels
-            numbers += torch.tensor([float(n) for _, n in term_sums(terms, predictions, graph, dataset)])
+            found = [float(n) for _, n in term_sums(terms, predictions, graph, dataset)]
+            numbers += torch.tensor(found, dtype=torch.float64) * counts
     return [int(n) for n in ranks.summed(numbers.tolist())]
 
 
