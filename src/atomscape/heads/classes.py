@@ -7,13 +7,18 @@ x_a are the invariants of an atom. With ``chiral`` its pseudoscalars, which chan
 they are, so that mirror images can be two classes; without it they count by their squares only, and mirror
 images have the same probabilities up to rounding. The loss is the cross-entropy −log p of the class that is
 labelled, which is least where the probabilities are the frequencies; of atoms the mean over those of a
-structure that are labelled.
+structure that are labelled. With ``balanced`` it is weighed by n / (K n_k), where n_k of n rows of the
+training part are of this one of K classes: rare classes then count as much as common ones, and probabilities
+are those of classes that are equally common.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 from torch import nn
 
 from atomscape.atoms.graph import Graph
@@ -35,7 +40,13 @@ class Config(BaseModel):
     count: int = Field(2, ge=2, description="classes")
     first: int = Field(0, ge=0, description="the smallest label: 1 for numbers of space groups")
     hidden: int = Field(64, ge=1)
+    balanced: bool = Field(False, description="weigh classes so that all count alike")
     chiral: bool = Field(False, description="tell mirror images apart; needs an encoder with pseudoscalars")
+
+    @model_serializer(mode="wrap")
+    def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out what is not used, so that models without it keep their hash."""
+        return {k: v for k, v in write(self).items() if k != "balanced" or v}
 
 
 class ClassHead(nn.Module):
@@ -45,6 +56,7 @@ class ClassHead(nn.Module):
     """
 
     error_unit = "wrong"
+    weights: Float[Tensor, " classes"]
 
     def __init__(self, config: Config, irreps: Irreps, properties: tuple[Property, ...]) -> None:
         super().__init__()
@@ -66,6 +78,8 @@ class ClassHead(nn.Module):
         self.whole = nn.Sequential(
             nn.Linear(config.hidden, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.count)
         )
+        if config.balanced:
+            self.register_buffer("weights", torch.ones(config.count, dtype=torch.float64))
 
     def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, "rows classes"]]:
         """Predict log p of each class, in float64."""
@@ -86,7 +100,10 @@ class ClassHead(nn.Module):
             A label is none of the classes.
         """
         target, known = self.targets(graph.structures)
-        return self._of_structures(-prediction.gather(1, target.unsqueeze(1)).squeeze(1), known, graph)
+        chosen = prediction.gather(1, target.unsqueeze(1)).squeeze(1)
+        if self.config.balanced:
+            chosen = chosen * self.weights[target]
+        return self._of_structures(-chosen, known, graph)
 
     def errors(self, prediction: Float[Tensor, "rows classes"], graph: Graph) -> Float[Tensor, " structures"]:
         """1 where the likeliest class is wrong, 0 where it is right, NaN where no class is known."""
@@ -109,6 +126,15 @@ class ClassHead(nn.Module):
         c, s = self.config, structures
         label = c.first + ((s.numbers if self.of_atoms else s.counts) % c.count).double()
         return s.with_labels(**{self.provides[0].name: label})
+
+    def fit(self, structures: Structures) -> float:
+        """Count the classes where they are to be balanced; one that is not there keeps weight 1."""
+        if self.config.balanced:
+            target, known = self.targets(structures)
+            counts = torch.bincount(target[known], minlength=self.config.count).double()
+            weights = counts.sum() / (int((counts > 0).sum()) * counts)
+            self.weights.copy_(torch.where(counts > 0, weights, 1.0))
+        return 1.0
 
     def targets(self, structures: Structures) -> tuple[Int[Tensor, " rows"], Bool[Tensor, " rows"]]:
         """Place of each label among the classes (0 where unknown), and whether it is known."""

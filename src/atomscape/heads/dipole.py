@@ -31,6 +31,7 @@ from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.nn.blocks import block_of, channels_of
 from atomscape.nn.embedding import Embedding
+from atomscape.nn.gated_vector import GatedVector
 from atomscape.nn.partial_charges import PartialCharges, Share, total_charge
 from atomscape.nn.species import N_ELEMENTS
 from atomscape.o3.irreps import Irrep, Irreps
@@ -127,24 +128,6 @@ class DipoleHead(nn.Module):
         r = s.positions.to(torch.float64)
         centre = segment_sum(w * r, s.structure, len(s)) / segment_sum(w, s.structure, len(s))
         return r - centre[s.structure]
-
-
-class GatedVector(nn.Module):
-    """One vector x, y, z per atom: V (g ⊙ W h), with gates g from what does not turn."""
-
-    def __init__(self, channels: int, features: int, hidden: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(channels, hidden, bias=False)
-        self.gates = nn.Sequential(nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, hidden))
-        self.outer = nn.Linear(hidden, 1, bias=False)
-
-    def forward(
-        self, h: Float[Tensor, "atoms m channels"], features: Float[Tensor, "atoms features"]
-    ) -> Float[Tensor, "atoms 3"]:
-        """Read the block of vectors, whose components stand in the order y, z, x."""
-        gates = (1 + self.gates(features)).unsqueeze(1)
-        y, z, x = self.outer(self.inner(h) * gates).squeeze(-1).unbind(1)
-        return torch.stack([x, y, z], 1)
 
 
 def _is_dipole(p: Property) -> bool:

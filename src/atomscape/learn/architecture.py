@@ -13,6 +13,7 @@ from atomscape.atoms.formulas import N_ELEMENTS
 from atomscape.atoms.properties import Property
 from atomscape.data.card import PropertyRecord
 from atomscape.learn.config import Objective, PlugIn, RunConfig, Strict
+from atomscape.learn.derive import Derive, rule
 
 
 class HeadRecord(Strict):
@@ -22,11 +23,12 @@ class HeadRecord(Strict):
     predicts: PropertyRecord
     head: PlugIn
     own_references: bool = False
+    derive: Derive | None = None
 
     @model_serializer(mode="wrap")
     def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Leave out what is not used, so that models without it keep their hash."""
-        return {k: v for k, v in write(self).items() if k != "own_references" or v}
+        return {k: v for k, v in write(self).items() if k not in ("own_references", "derive") or v}
 
     @property
     def key(self) -> str:
@@ -42,6 +44,11 @@ class Architecture(Strict):
     datasets: tuple[str, ...]
     derivatives: tuple[str, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
+
+    @property
+    def rules(self) -> dict[str, Derive]:
+        """How labels are made of others where data lack them, by property."""
+        return {h.predicts.name: h.derive for h in self.heads if h.derive is not None}
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -67,7 +74,7 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
                 raise ValueError(
                     f"{p.name} of {', '.join(sorted(asked - served))} are derivatives of the "
                     f"{p.derivative_of}: add an objective for {p.derivative_of} there (weight 0 is allowed), "
-                    "or predict them by a head of their own, `head: {kind: tensor}`"
+                    f"or predict them directly as property non_conservative_{p.name}"
                 )
             derivatives.append(p.name)
             continue
@@ -79,7 +86,13 @@ def architecture_of(config: RunConfig, properties: dict[str, Property]) -> Archi
             raise ValueError(f"own_references: {p.name} is {what} and has no E0; leave them out")
         head = o.head or default_head(p)
         heads.append(
-            HeadRecord(dataset=dataset, predicts=record, head=head, own_references=bool(o.own_references))
+            HeadRecord(
+                dataset=dataset,
+                predicts=record,
+                head=head,
+                own_references=bool(o.own_references),
+                derive=rule(p.name, o.derive),
+            )
         )
     _refuse_both(heads, derivatives)
     heads.sort(key=lambda h: h.dataset != "shared")
@@ -115,6 +128,7 @@ def refuse_averages(objective: Objective, property: Property) -> None:
 
 SPECIAL_HEADS: dict[str, dict[str, Any]] = {
     "missing_atoms": {"kind": "complete", "elements": None},
+    "metal": {"kind": "classes"},
     "masked_element": {"kind": "classes", "first": 1, "count": N_ELEMENTS - 1},
     "feature_decorrelation": {"kind": "decorrelate"},
 }

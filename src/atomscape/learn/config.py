@@ -13,6 +13,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atomscape.find import find, suggest
+from atomscape.learn.derive import Derive
 from atomscape.learn.strict import Count, Strict, refuse_unknown
 from atomscape.learn.tuning import LowRank, StartFrom, Weighting
 
@@ -187,6 +188,10 @@ class Objective(Strict):
     weight: float = Field(default=1.0, ge=0)
     references: bool | Literal["isolated_atoms"] | dict[str, float] = Field(
         default=False, description="true: fit a value per element to intensive ones too; or where E0 is from"
+    )
+    derive: Derive | None = Field(
+        default=None,
+        description="where data lack the label: how it is made of another ({label: gap, at_most: 0})",
     )
     own_references: bool | Literal["bridge"] = Field(
         default=False, description="E0 of each dataset its own, under one head; or from what datasets share"

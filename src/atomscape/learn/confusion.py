@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from atomscape.data.store import Store
+from atomscape.learn.derive import with_derived
 from atomscape.learn.evaluate import batches_in_order, evaluating, predict
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.model import Model
@@ -79,6 +80,7 @@ def class_outputs(model: Model, store: Store, rows: Sequence[int] | str, name: s
     """Outputs of a model with a head ``classes`` for the property ``name``, on structures or on a split."""
     log_p, labels, ids = [], [], []
     for structures, predictions in predict(model, store, rows):
+        structures = with_derived(structures, model.architecture.rules)
         log_p.append(predictions[name])
         labels.append(structures.labels[name])
         ids += structures.ids

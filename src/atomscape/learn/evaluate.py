@@ -11,6 +11,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.store import Store
+from atomscape.learn.derive import with_derived
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress
 from atomscape.learn.metrics import Errors, Metric
 from atomscape.learn.model import Model
@@ -90,7 +91,10 @@ def evaluate(
     LookupError
         The model has heads for several datasets and none was named.
     """
-    labels = [p for p in model.properties if p in store.properties]
+    rules = model.architecture.rules
+    labels = [
+        p for p in model.properties if {p, rules[p].label if p in rules else p} & store.properties.keys()
+    ]
     if not labels:
         way = "; without DATA, what a corruption makes of the run's own data is measured"
         way = way if model.own_losses() else ""
@@ -104,9 +108,10 @@ def evaluate(
     own = {(0, p): head for (d, p), head in model.own_losses().items() if d == row}
     errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels], own)
     for structures, predictions in predict(model, store, rows, whose):
+        structures = with_derived(fully_periodic_stress(structures), rules)
         graph = neighbour_graph(structures, model.cutoff) if own else None
         first = torch.zeros(len(structures), dtype=torch.int64)
-        errors.add(predictions, fully_periodic_stress(structures), first, graph)
+        errors.add(predictions, structures, first, graph)
     return errors.metrics()
 
 

@@ -80,12 +80,14 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         head_key = f"{'shared' if d is None else o.dataset}:{p.name}"
         has_head = p.derivative_of is None or o.head is not None
         own = own_loss(model.heads[head_key]) if has_head else None
+        fits_itself = own_fit(model.heads[head_key]) if has_head else None
         if own is not None:
+            if fits_itself is not None and p.name in structures.labels:
+                _fit_by_head(fits_itself, p, structures, chosen, o.dataset)
             count = known_values(prepared, "train", p.name, d)
             terms.append(Term(p, d, o.loss, o.weight, 1.0, f"{o.dataset}:{p.name}", own))
             fitted.append(Fitted(p, o.dataset, count, {}, 0.0, 1.0, 1.0))
             continue
-        fits_itself = own_fit(model.heads[head_key]) if has_head else None
         if fits_itself is not None:
             given_references(o, p, {})
             fitted.append(_fit_by_head(fits_itself, p, structures, chosen, o.dataset))

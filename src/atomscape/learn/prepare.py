@@ -20,6 +20,7 @@ from atomscape.data.store import Store
 from atomscape.find import find
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
 from atomscape.learn.corrupt import Corruption, InTurn, corrupted
+from atomscape.learn.derive import Derive, derivable, with_derived
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
@@ -116,6 +117,7 @@ def prepare(config: RunConfig) -> Prepared:
         stores[d.name].properties | (corruptions[k].properties if k in corruptions else {})
         for k, d in enumerate(config.data)
     ]
+    rules = [_derived(config, d.name, known) for d, known in zip(config.data, offers, strict=True)]
     properties = _properties(config, dict(zip(stores, offers, strict=True)), stores)
     inputs = inputs_of(config, dict(zip(stores, offers, strict=True)))
     reads = read_by_heads(config, stores)
@@ -126,6 +128,7 @@ def prepare(config: RunConfig) -> Prepared:
 
     def adapt(d: int, s: Structures) -> Structures:
         wanted = (_wanted(config, names[d]) | set(inputs) | set(reads)) - made - WITHOUT_LABEL
+        s = with_derived(fully_periodic_stress(s), rules[d])
         return fully_periodic_stress(with_labels_of(s, labels, wanted))
 
     structures, dataset = {}, {}
@@ -150,6 +153,16 @@ def _corruption(asked: PlugIn | tuple[PlugIn, ...]) -> Any:
         return InTurn(tuple(_corruption(one) for one in asked))
     module = find("data.corruptions", asked.kind)
     return module.build(module.Config(**asked.options))
+
+
+def _derived(config: RunConfig, dataset: str, known: dict[str, Property]) -> dict[str, Derive]:
+    """Rules for labels that the dataset can offer; they are added to what it offers."""
+    rules: dict[str, Derive] = {}
+    for o in config.objectives:
+        found = derivable(o.property, o.derive, known) if o.dataset in ("all", dataset) else None
+        if found is not None:
+            known[o.property], rules[o.property] = found
+    return rules
 
 
 def _evenly(rows: Tensor, most: int) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 from atomscape import __version__
 from atomscape.learn.baselines import baselines
 from atomscape.learn.checkpoint import load_model, write_atomic
+from atomscape.learn.class_scores import class_scores
 from atomscape.learn.config import RunConfig
 from atomscape.learn.evaluate import evaluate_graphs
 from atomscape.learn.fit import Fitted
@@ -55,10 +56,11 @@ class Results:
     config: dict[str, Any]
     weights: dict[str, float] = field(default_factory=dict)
     started_from: dict[str, Any] = field(default_factory=dict)
+    classes: dict[str, dict[str, dict]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, as in ``results.json``; what a run did not use is left out."""
-        later = ("weights", "started_from")
+        later = ("weights", "started_from", "classes")
         return {k: v for k, v in asdict(self).items() if v or k not in later}
 
 
@@ -109,6 +111,7 @@ def finish(
         commit=source,
         machine=f"{platform.machine()} {platform.system()}",
         config=_settings(config),
+        classes={part: s for part in PARTS if (s := class_scores(best, graphs[part]))},
         **later,
     )
     if ranks.main:
