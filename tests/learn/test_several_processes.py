@@ -122,11 +122,21 @@ def test_two_processes_are_one_also_when_stopped_and_resumed_by_another_number(c
     assert_close(tmp_path / "large", tmp_path / "one")
 
 
+def test_what_cannot_go_together_says_why(make_config, tmp_path, quiet):
+    with pytest.raises(ValueError, match="spreads a model over processes and there is one; start several"):
+        train(make_config("training.sharded=true"), tmp_path / "run", console=quiet)
+    forces = "objectives=[{property: energy}, {property: forces}]"
+    with pytest.raises(ValueError, match=r"compile: forces are .* cannot differentiate twice"):
+        train(make_config("training.compile=true", forces), tmp_path / "run", console=quiet)
+    with pytest.raises(ValueError, match="accumulate has to be 1"):
+        make_config("training.accumulate=2", "training.weighting=gradient")
+
+
 def test_a_killed_process_ends_the_run(configure, tmp_path):
     start = time.monotonic()
     done = torchrun(tmp_path, configure(2, 2), (SCRIPT + KILLED).replace("SIGNAL", "SIGKILL"))
     assert done.returncode != 0
-    assert "lost the others" in done.stderr
+    assert "lost the others" in done.stderr, done.stderr
     assert time.monotonic() - start < 120
 
 

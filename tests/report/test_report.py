@@ -28,7 +28,7 @@ HOVER = """() => {
 def test_errors_are_those_of_the_results(run):
     files = read_run_files(run)
     assert files.results is not None
-    found = {(c.property, c.part): c for c in compared(files.predictions, files.results)}
+    found = {(c.name, c.part): c for c in compared(files.predictions, files.results)}
     assert set(found) == {(p, part) for p in ("energy", "forces") for part in ("val", "test")}
     for (name, part), c in found.items():
         unit = {"energy": "eV/atom", "forces": "eV/Å"}[name]
@@ -43,7 +43,7 @@ def test_errors_are_those_of_the_results(run):
 
 def test_elements_and_worst_structures(run):
     files = read_run_files(run)
-    c = next(c for c in compared(files.predictions, None) if c.property == "forces" and c.part == "test")
+    c = next(c for c in compared(files.predictions, None) if c.name == "forces" and c.part == "test")
     numbers = files.predictions["numbers"].to_pylist()
     rows = by_element(c, numbers)
     assert {r.element for r in rows} == {"C", "O"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import nn
 
 from atomscape.learn.compiling import compiled
 from atomscape.learn.config import RunConfig, Training
@@ -37,4 +38,5 @@ def called(accelerator: Accelerator, model: Model, t: Training) -> Any:
         It cannot be compiled.
     """
     joined = not t.sharded  # a model that is spread over the processes joins its gradients itself
-    return accelerator.prepare_model(compiled(model) if t.compile else model, evaluation_mode=not joined)
+    whole = cast(nn.Module, compiled(model)) if t.compile else model
+    return accelerator.prepare_model(whole, evaluation_mode=not joined)

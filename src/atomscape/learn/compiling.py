@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from atomscape.learn.model import Model
+from atomscape.learn.objectives import ByPositions
 
 
 def compiled(model: Model) -> Callable[..., Any]:
@@ -16,12 +17,16 @@ def compiled(model: Model) -> Callable[..., Any]:
     Raises
     ------
     ValueError
-        It learns derivatives of the energy: their gradients are second derivatives, which torch.compile does
-        not take.
+        It learns derivatives with respect to positions: their gradients are second derivatives, which
+        torch.compile does not take.
     """
-    if model.architecture.derivatives:
+    asked = [*model.architecture.derivatives]
+    asked += [
+        h.predicts.name for h in model.architecture.heads if isinstance(model.heads[h.key], ByPositions)
+    ]
+    if asked:
         raise ValueError(
-            f"training.compile: {', '.join(model.architecture.derivatives)} are derivatives of the energy, "
+            f"training.compile: {', '.join(asked)} are derivatives with respect to positions, "
             "and torch.compile cannot differentiate twice; leave compile out, or predict them by a head of "
             "their own"
         )

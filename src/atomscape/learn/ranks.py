@@ -19,6 +19,8 @@ from torch import distributed
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for the others before the run ends: longer than the longest save or evaluation."""
+OF_EXCHANGE = ("connection", "socket", "peer", "timed out", "timeout", "gloo", "nccl", "broken pipe")
+"""What errors of torch say, one of these words at least, when the exchange between processes broke down."""
 SLURM = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
 """What torch reads → what srun sets."""
 
@@ -117,8 +119,8 @@ def explained(ranks: Ranks, folder: object) -> Iterator[None]:
 
 
 def _is_of_exchange(error: RuntimeError) -> bool:
-    words = ("Connection closed", "Connection reset", "Timed out", "timeout", "gloo", "NCCL", "Broken pipe")
-    return isinstance(error, distributed.DistError) or any(w in str(error) for w in words)
+    said = str(error).lower()
+    return isinstance(error, distributed.DistError) or any(word in said for word in OF_EXCHANGE)
 
 
 def _first_line(error: BaseException) -> str:

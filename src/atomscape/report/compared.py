@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from ase.data import atomic_numbers, chemical_symbols
 
 from atomscape.learn.metrics import shown
@@ -26,7 +25,7 @@ class Compared:
     where a number belongs to the structure.
     """
 
-    property: str
+    name: str
     dataset: str
     part: str
     unit: str
@@ -55,7 +54,7 @@ def compared(table: pa.Table, results: Mapping[str, Any] | None) -> Iterator[Com
     """Every property of the table, for each dataset and part that has labels of it."""
     names = [c.removesuffix("_predicted") for c in table.column_names if c.endswith("_predicted")]
     parts, datasets = (np.asarray(table[c].to_pylist()) for c in ("part", "dataset"))
-    counts = np.asarray(pc.list_value_length(table["numbers"]))
+    counts = _lengths(table["numbers"].combine_chunks())
     for name in names:
         about = {k.decode(): v.decode() for k, v in table.schema.field(name).metadata.items()}
         label, place, atom = _numbers(table[name], about)
@@ -78,12 +77,16 @@ def _numbers(column: pa.ChunkedArray, about: Mapping[str, str]) -> tuple[np.ndar
         values = column.to_numpy()
         return values, np.arange(len(values)), np.full(len(values), -1)
     joined = column.combine_chunks()
-    lengths = np.asarray(pc.list_value_length(joined))
+    lengths = _lengths(joined)
     row = np.repeat(np.arange(len(lengths)), lengths)
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     size = int(np.prod([int(k) for k in about["shape"].split(",") if k], initial=1))
     atom = within // size if about["per"] == "atom" else np.full(len(row), -1)
     return joined.flatten().to_numpy(zero_copy_only=False).astype(np.float64), row, atom
+
+
+def _lengths(lists: Any) -> Int[np.ndarray, " rows"]:
+    return np.diff(lists.offsets.to_numpy())
 
 
 def _per_atom(
@@ -95,7 +98,7 @@ def _per_atom(
 ) -> Compared:
     if about["extensive"] == "no" or about["per"] == "atom" or about["shape"]:
         return c
-    e0 = references_of(results, c.property, c.dataset)
+    e0 = references_of(results, c.name, c.dataset)
     numbers = table["numbers"].to_pylist()
     sums = np.array([sum(e0.get(z, 0.0) for z in numbers[k]) for k in c.structure.tolist()])
     n = counts[c.structure]

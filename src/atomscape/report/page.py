@@ -87,7 +87,7 @@ class Packing:
         numbers = self.run.predictions["numbers"].to_pylist()
         found: dict[str, dict[str, Any]] = {}
         for c in parts:
-            p = found.setdefault(c.property, {"name": c.property, "unit": c.unit, "note": c.note, "sets": []})
+            p = found.setdefault(c.name, {"name": c.name, "unit": c.unit, "note": c.note, "sets": []})
             drawn, error = c.some(MOST_POINTS), np.abs(c.errors)
             p["sets"].append(
                 {

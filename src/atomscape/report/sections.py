@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from atomscape.data.leaks import Leak
@@ -110,7 +110,7 @@ def _chart(title: str, unit: str, series: list[Series], log: bool = False) -> di
     return {"title": title, "unit": unit, "log": log, "series": [s for s in series if s["y"]]}
 
 
-def _series(name: str, x: list[float], y: list[float | None]) -> Series:
+def _series(name: str, x: Sequence[float], y: list[float | None]) -> Series:
     known = [(a, b) for a, b in zip(x, y, strict=True) if b is not None]
     return {"name": name, "x": [a for a, _ in known], "y": [b for _, b in known]}
 

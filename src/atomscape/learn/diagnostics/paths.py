@@ -30,16 +30,19 @@ class Convolution(Protocol):
 
 @dataclass(frozen=True)
 class PathState:
-    """One path: its layer (from 1), its degrees, its relative strength, and the norm of its gradient."""
+    """One path: its layer (from 1), its degrees, its relative strength, and the norm of its gradient.
+
+    There is no gradient where the weights are frozen, or an update of low rank stands for them.
+    """
 
     layer: int
     path: str
     strength: float
-    gradient: float
+    gradient: float | None
 
 
 def path_states(encoder: nn.Module, gradients: Mapping[int, Tensor]) -> list[PathState]:
-    """State of every path of an encoder; ``gradients`` by ``id`` of the parameter, absent ones are zero."""
+    """State of every path of an encoder; ``gradients`` by ``id`` of the parameters that are trained."""
     found = []
     layers = [m for m in encoder.modules() if isinstance(m, Convolution)]
     for number, layer in enumerate(layers, start=1):
@@ -50,9 +53,11 @@ def path_states(encoder: nn.Module, gradients: Mapping[int, Tensor]) -> list[Pat
         weight = radial.out.weight.detach().double().reshape(shape)
         sizes = weight.square().mean((1, 2)).sqrt()
         pull = gradients.get(id(radial.out.weight))
-        pulls = sizes * 0 if pull is None else pull.double().reshape(shape).square().sum((1, 2)).sqrt()
+        pulls = [None] * radial.paths
+        if pull is not None:
+            pulls = pull.double().reshape(shape).square().sum((1, 2)).sqrt().tolist()
         strongest = max(float(sizes.max()), 1e-30)
-        for path, size, gradient in zip(layer.coupling.paths, sizes.tolist(), pulls.tolist(), strict=True):
+        for path, size, gradient in zip(layer.coupling.paths, sizes.tolist(), pulls, strict=True):
             name = f"{path.l1} ⊗ {path.l2} → {path.l3}"
             found.append(PathState(number, name, size / strongest, gradient))
     return found
