@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from atomscape.learn.checkpoint import read_tensors
-from atomscape.learn.ranks import take_slurm
+from atomscape.learn.ranks import Ranks, explained, take_slurm
 from atomscape.learn.recipe import to_yaml
 from atomscape.learn.train import train
 
@@ -136,8 +136,19 @@ def test_a_killed_process_ends_the_run(configure, tmp_path):
     start = time.monotonic()
     done = torchrun(tmp_path, configure(2, 2), (SCRIPT + KILLED).replace("SIGNAL", "SIGKILL"))
     assert done.returncode != 0
-    assert "lost the others" in done.stderr, done.stderr
+    assert "SIGKILL" in done.stderr, done.stderr
     assert time.monotonic() - start < 120
+
+
+def test_a_broken_exchange_is_one_sentence_and_other_errors_stay_what_they_are():
+    with (
+        pytest.raises(ConnectionError, match=r"process 1 of 2 lost .*closed by peer.*--resume.*runs/x"),
+        explained(Ranks(1, 2), "runs/x"),
+    ):
+        raise RuntimeError("[pair.cc:547] Connection closed by peer [127.0.0.1]:4711\nmore")
+    for ranks in (Ranks(1, 2), Ranks()):
+        with pytest.raises(RuntimeError, match="shapes"), explained(ranks, "runs/x"):
+            raise RuntimeError("shapes do not fit")
 
 
 def test_srun_says_who_is_who():
