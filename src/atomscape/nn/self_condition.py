@@ -3,7 +3,8 @@
 After Perez and Gómez-Bombarelli 2026 (arXiv:2603.17196). The network runs twice. From the clean structure it
 makes a code, from the noisy one, with the code, the noise::
 
-    code = W₂ · mean over atoms of silu(W₁ x_a(clean) + b₁) + b₂
+    u = norm(mean over atoms of silu(W₁ x_a(clean) + b₁))
+    code = norm(W₃ silu(W₂ u + b₂) + b₃)
     h_a ← h_a + V_n code      before layer n, on the true scalars
 
 Denoising alone rewards local vectors. Here whatever of the whole structure helps to tell noise from geometry
@@ -11,6 +12,8 @@ pays if it is in the code, whose size keeps it from being a copy. Gradients flow
 ``detach`` not through the first. In a share ``drop`` of the structures there is no code, so the network
 denoises without one too, and a structure without noise, later, is embedded in one run as if it had none.
 
+x_a are the invariants of an atom, norm subtracts the mean of a vector's entries and divides by their spread
+(of ε at least): structures differ little in their means, and without it the code stays small and unused.
 The paper lets the code scale and shift the features of attention blocks, sums over atoms, and replaces a
 dropped code by a learned one; here it shifts scalars, is a mean, and is dropped to nothing. V starts at zero.
 """
@@ -50,7 +53,13 @@ class SelfCondition(nn.Module):
         self.config = config
         features = sum(mul for mul, _ in irreps)
         self.read = nn.Sequential(nn.Linear(features, channels), nn.SiLU())
-        self.narrow = nn.Linear(channels, config.code)
+        self.narrow = nn.Sequential(
+            nn.LayerNorm(channels),
+            nn.Linear(channels, channels),
+            nn.SiLU(),
+            nn.Linear(channels, config.code),
+            nn.LayerNorm(config.code),
+        )
         self.shifts = nn.ModuleList(nn.Linear(config.code, channels, bias=False) for _ in range(layers))
         for shift in self.shifts:
             nn.init.zeros_(shift.weight)  # pyright: ignore[reportArgumentType]
