@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 SMALL = (
-    "encoder.l_max=0",
-    "encoder.channels=4",
-    "encoder.layers=1",
-    "encoder.cutoff=3.5",
+    "encoder={kind: schnet, channels: 4, layers: 1, cutoff: 3.5}",
+    "objectives.0.head={kind: scalar, hidden: 4}",
     "training.epochs=1",
+    "data.0.split.train=0.6",
     "data.0.split.val=0.2",
 )
 FEW = ("--derivative-structures", "2")

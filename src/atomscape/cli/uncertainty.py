@@ -62,12 +62,14 @@ def reliability_table(judged: Sequence[Reliability], title: str) -> Table:
     from atomscape.cli.output import table
     from atomscape.learn.metrics import shown
 
-    names = ("property", "from", "errors", "RMSE", "σ (rms)", "68 %", "90 %", "95 %", "area", "ENCE")
-    made = table(*names, "ρ", "NLL − one σ", title=title, right=tuple(range(2, 12)))
+    names = ("property", "from", "errors", "RMSE", "σ (rms)", "68 90 95 %", "area", "ENCE", "ρ")
+    made = table(*names, "NLL − one σ", title=title, right=tuple(range(2, 10)))
+    for column in made.columns[1:]:
+        column.no_wrap = True
     for r in judged:
         (rmse, unit), (sharpness, _) = shown(r.rmse, r.unit), shown(r.sharpness, r.unit)
-        shares = [f"{100 * share:.0f}" for share in r.coverage.values()]
+        shares = " ".join(f"{100 * share:.0f}" for share in r.coverage.values())
         tail = [f"{r.area:.3f}", f"{r.ence:.2f}", f"{r.spearman:.2f}", f"{r.nll - r.nll_constant:+.3f}"]
         label = f"{r.property}, {unit}"
-        made.add_row(label, r.method, f"{r.count:,}", f"{rmse:.4g}", f"{sharpness:.4g}", *shares, *tail)
+        made.add_row(label, r.method, f"{r.count:,}", f"{rmse:.4g}", f"{sharpness:.4g}", shares, *tail)
     return made
