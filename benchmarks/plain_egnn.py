@@ -1,7 +1,7 @@
 """The E(n) network as it is usually written, as a peer: gather, concatenate, multiply, ``index_add``.
 
-The same equations and, given the same weights, the same numbers as ``atomscape.encoders.egnn`` with one copy of
-the positions and no radial functions. Plain torch, no operation of atomscape but the neighbour graph.
+The same equations and, given the same weights, the same numbers as ``atomscape.encoders.egnn`` with one copy
+of the positions and no radial functions. Plain torch, no operation of atomscape but the neighbour graph.
 """
 
 from __future__ import annotations

@@ -47,6 +47,7 @@ class Config(BaseModel):
     n_radial: int = Field(8, ge=0, description="Bessel functions of the distance; 0: its square alone")
     update_positions: bool = Field(True, description="false: nothing moves, and there are no vectors")
     coordinates: int = Field(4, ge=1, description="copies of the positions that move")
+    move_channels: int = Field(32, ge=1, description="hidden channels of the network that moves them, φ_x")
     average_neighbours: float | None = Field(None, gt=0, description="divides every sum over neighbours")
 
 
@@ -78,7 +79,8 @@ class Layer(nn.Module):
         self.update = nn.Linear(c, c)
         self.moves = config.update_positions
         if self.moves:
-            self.move_hidden, self.move = nn.Linear(c, c), nn.Linear(c, k, bias=False)
+            self.move_hidden = nn.Linear(c, config.move_channels)
+            self.move = nn.Linear(config.move_channels, k, bias=False)
             self.mix = nn.Linear(k, k, bias=False)
         self._draw(config.n_radial)
 
