@@ -13,6 +13,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.learn.experiment import run_experiment
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.prepare import prepare
+from atomscape.learn.recipe import load_config
 from atomscape.recipes import _alignment_data as data
 from atomscape.recipes import _alignment_gains as gains
 from atomscape.recipes import _alignment_picture as picture
@@ -55,7 +56,7 @@ def tiny(monkeypatch):
 
 def place(tmp_path, names=("s2ef", "is2re", "lips"), steps=4) -> runs.Place:
     stores = data.stores(tmp_path / "data", data.Sizes(3, 100, 30), names)
-    return runs.Place(tmp_path, stores, runs.Effort(steps, 2, 1e-3))
+    return runs.Place(tmp_path, tmp_path / "data", stores, runs.Effort(steps, 2, 1e-3))
 
 
 def test_a_group_is_in_one_part_in_all_tasks_that_know_it(tiny, tmp_path):
@@ -170,3 +171,25 @@ def test_the_picture_tells_what_is_unsure():
     texts = {t.get_text(): t.get_color() for t in fig.axes[0].texts}
     assert texts == {"+25 ± 3": "white", "+5 ± 40": "0.6"}
     assert picture.columns_of(rows) == ["s2ef", "mp"]
+
+
+def test_pretraining_is_compared_with_training_from_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setitem(alignment_pretraining.NOISY, "symmetry", {"source": "sample"})
+    monkeypatch.setitem(alignment_pretraining.LEARNED, "symmetry", [{"property": "gap"}])
+    first, out = tmp_path / "first", tmp_path / "second"
+    with pytest.raises(ValueError, match="holds no run of the recipe alignment; run it first"):
+        alignment_pretraining.settings_of(first)
+    run_experiment("alignment", TINY | {"seeds": 1}, first)
+    options = {"experiment": str(first), "kinds": ["symmetry"], "steps": 1, "batch": 2}
+    outcome = run_experiment("alignment_pretraining", options, out)
+    assert {(g["task"], g["company"]) for g in outcome.details["gains"]} == {
+        ("is2re", "symmetry"), ("lips", "symmetry"),
+    }  # fmt: skip
+    assert (out / "pretrained" / "egnn-symmetry" / "best.safetensors").is_file()
+    config = load_config(out / "runs" / "egnn-lips-from-symmetry-0")
+    assert config.start_from is not None
+    assert config.start_from.heads is False
+    same = load_config(first / "runs" / "egnn-lips-0")
+    assert config.encoder == same.encoder
+    assert config.training == same.training
+    assert config.sampling == same.sampling

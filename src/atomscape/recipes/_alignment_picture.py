@@ -88,7 +88,7 @@ def _panel(
             values[i, j] = 0.0
     ax.imshow(values, cmap="RdBu", vmin=-FULL, vmax=FULL, aspect="auto")
     ax.set_facecolor("0.93")
-    ax.set_xticks(range(len(columns)), [f"with {label(c)}" if c in TASKS else label(c) for c in columns])
+    ax.set_xticks(range(len(columns)), [f"{'with' if c in TASKS else 'after'} {label(c)}" for c in columns])
     ax.set_yticks(range(len(rows)), [label(*row) for row in rows])
     ax.tick_params(length=0, labelsize=9)
     ax.spines[:].set_visible(False)

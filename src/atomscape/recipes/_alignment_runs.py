@@ -38,6 +38,11 @@ CUTOFF, NEIGHBOURS = 5.0, 30.0
 """Å, and what sums over neighbours are divided by: given, as a measured one would differ from run to run."""
 
 
+def encoder(name: str) -> dict[str, Any]:
+    """Entry of a config."""
+    return {"kind": name, "cutoff": CUTOFF, "average_neighbours": NEIGHBOURS} | ENCODERS[name]
+
+
 @dataclass(frozen=True)
 class Effort:
     """Steps, structures of each dataset in a step, learning rate."""
@@ -72,9 +77,10 @@ def alone_and_in_pairs(encoders: Iterable[str], tasks: Iterable[str], seeds: Ite
 
 @dataclass(frozen=True)
 class Place:
-    """Where the experiment is: its folder, the stores of its tasks, and how long each training is."""
+    """The folder of the experiment, the stores of its tasks (in ``data``), and how long trainings are."""
 
     out: Path
+    data: Path
     stores: Mapping[str, Store]
     effort: Effort
     threads: int = 1
@@ -88,18 +94,17 @@ class Place:
         e, stores = self.effort, self.stores
         epochs = min(EPOCHS, e.steps)
         data = [
-            dataset(name, self.out / "data" / name, self.out / "splits", split(stores, name, t.seed), t.seed)
+            dataset(name, self.data / name, self.out / "splits", split(stores, name, t.seed), t.seed)
             for name in t.tasks
         ]
         rows = [row for name in t.tasks for row in objectives(name, stores[name])]
-        encoder = {"kind": t.encoder, "cutoff": CUTOFF, "average_neighbours": NEIGHBOURS}
         draws = e.steps // epochs * e.batch * len(t.tasks)
         return validate(
             {
                 "name": t.name,
                 "seed": t.seed,
                 "data": data,
-                "encoder": encoder | ENCODERS[t.encoder],
+                "encoder": encoder(t.encoder),
                 "objectives": rows,
                 "sampling": {"draws": draws},
                 "training": {

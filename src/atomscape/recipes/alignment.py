@@ -66,7 +66,8 @@ def placed(config: Config, out: Path) -> Place:
     """Where everything is; stores of the tasks are written where there are none."""
     sizes = Sizes(config.frames, config.atoms, config.crystals)
     effort = Effort(config.steps, config.batch, config.learning_rate)
-    return Place(out, stores(out / "data", sizes, config.tasks), effort, config.threads)
+    data = out / "data"
+    return Place(out, data, stores(data, sizes, config.tasks), effort, config.threads)
 
 
 def counts(config: Config, place: Place) -> dict[str, dict[str, dict[str, int]]]:
