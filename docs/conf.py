@@ -33,6 +33,7 @@ extensions = [
     "plain_docstrings",
     "representations",
     "results",
+    "run_table",
     "speed",
     "tenfold",
     "vacancies",
