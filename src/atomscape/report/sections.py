@@ -81,7 +81,10 @@ def curves(run: RunFiles) -> list[dict[str, Any]]:
         name = where if many else where.partition("/")[2]
         line = _series(name.replace("/", ": "), epochs, [None if v is None else v * factor for v in values])
         by_unit.setdefault(shown, []).append(line)
-    charts += [_chart("MAE on val", unit, lines, log=True) for unit, lines in by_unit.items()]
+    charts += [
+        _chart(f"{lines[0]['name']}, MAE on val" if len(lines) == 1 else "MAE on val", unit, lines, log=True)
+        for unit, lines in by_unit.items()
+    ]
     speed = run.kind("speed")
     if speed:
         at = [s["epoch"] for s in speed]
