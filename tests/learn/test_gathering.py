@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ import torch
 from atomscape.learn.config import RunConfig
 from atomscape.learn.gathering import gathered
 from atomscape.learn.prepare import PARTS, prepare
+from atomscape.learn.ranks import Ranks
 from atomscape.learn.train import train
 
 
@@ -95,3 +100,65 @@ def test_nothing_is_mapped_below_the_limit(toy_structures, store_of, tmp_path) -
     store = store_of(tmp_path / "s", s)
     kept = gathered([(store, np.arange(6))], lambda d, x: x, frozenset({"forces", "charges"}), 1e6)
     assert torch.equal(kept.positions, s.positions)
+
+
+@dataclass(frozen=True)
+class Threads(Ranks):
+    """Ranks that are threads of one process and exchange through a list."""
+
+    board: list[Any] = field(default_factory=list)
+    barrier: Barrier | None = None
+
+    def gathered(self, value: Any) -> list[Any]:
+        """What every thread has put on the board."""
+        assert self.barrier is not None
+        self.board[self.rank] = value
+        self.barrier.wait(10)
+        found = list(self.board)
+        self.barrier.wait(10)
+        return found
+
+
+def test_processes_of_a_machine_share_one_file(toy_structures, store_of, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("atomscape.learn.gathering.CHUNK", 3)
+    monkeypatch.setenv("ATOMSCAPE_CACHE", str(tmp_path / "cache"))
+    s = toy_structures(23)
+    store, rows = store_of(tmp_path / "s", s), np.arange(23)[::-1].copy()
+    read: list[list[str]] = [[], []]
+
+    def of_one(rank: int):
+        def adapt(_, structures):
+            read[rank].extend(structures.ids)
+            return structures
+
+        ranks = Threads(rank, 2, board=board, barrier=barrier)
+        return gathered([(store, rows)], adapt, frozenset({"forces", "charges"}), 1e9, ranks)
+
+    board, barrier = [None, None], Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(of_one, (0, 1))
+    alone = gathered([(store, rows)], lambda d, x: x, frozenset({"forces", "charges"}), 1e9)
+    for shared in (one, two):
+        assert shared.ids == alone.ids
+        for name in ("positions", "numbers", "cell", "pbc", "structure"):
+            assert torch.equal(getattr(shared, name), getattr(alone, name)), name
+        assert torch.equal(shared.labels["forces"], alone.labels["forces"])
+    one.positions[5] = 77.0
+    assert torch.equal(two.positions[5], one.positions[5]), "one memory"
+    shares = [set(ids[1:]) for ids in read]  # both look at the first structure
+    assert shares[0].isdisjoint(shares[1])
+    assert len(shares[0] | shares[1]) == 23
+    assert [p.name for p in (tmp_path / "cache").iterdir()] == []
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path) -> None:
+    from socket import gethostname
+
+    from atomscape.learn.gathering import PREFIX, _sweep
+
+    dead = tmp_path / f"{PREFIX}{gethostname()}-{2**22 + 1}-abc"
+    living, elsewhere = tmp_path / f"{PREFIX}{gethostname()}-1-abc", tmp_path / f"{PREFIX}other-1-abc"
+    for file in (dead, living, elsewhere):
+        file.touch()
+    _sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([living, elsewhere])

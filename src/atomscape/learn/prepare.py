@@ -103,7 +103,7 @@ class Prepared:
         return GraphSet(s, owner, per_atom, cutoff, cache_bytes, self.corruptions, self.seed, ranks)
 
 
-def prepare(config: RunConfig) -> Prepared:
+def prepare(config: RunConfig, ranks: Ranks = ALONE) -> Prepared:
     """Open the data of a config and check that every objective has something to learn from.
 
     Raises
@@ -134,7 +134,8 @@ def prepare(config: RunConfig) -> Prepared:
     structures, dataset = {}, {}
     for part in PARTS:
         chosen = [(stores[name], rows[name][part]) for name in names]
-        structures[part] = gathered(chosen, adapt, _per_atom(labels), config.training.memory_gigabytes * 1e9)
+        limit = config.training.memory_gigabytes * 1e9
+        structures[part] = gathered(chosen, adapt, _per_atom(labels), limit, ranks)
         dataset[part] = torch.repeat_interleave(
             torch.arange(len(names)), torch.tensor([len(r) for _, r in chosen])
         )

@@ -135,7 +135,7 @@ def train(
     ranks = Ranks(accelerator.process_index, accelerator.num_processes, accelerator.device)
     with deterministic(config.training.threads, config.seed), explained(ranks, folder):
         console = (console or Console()) if ranks.main else Console(quiet=True)
-        prepared = prepare(config)
+        prepared = prepare(config, ranks)
         architecture = architecture_of(config, prepared.properties)
         start = origin(config)
         architecture = architecture if start is None else adopted(architecture, start)
