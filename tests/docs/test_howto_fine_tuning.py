@@ -57,7 +57,7 @@ def folder(tmp_path, monkeypatch):
 FEW = ["training.epochs=2", "sampling.draws=64", "training.batch.structures=8", f"encoder={ENCODER}"]
 
 
-@pytest.mark.parametrize("option", ["training.freeze=[encoder]", "training.lora={rank: 2, on: [encoder]}"])
+@pytest.mark.parametrize("option", ["training.freeze=[encoder]", "training.lora={rank: 2, parts: [encoder]}"])
 def test_the_config_of_the_page_trains(folder, option):
     """Both heads start from the old one, E0 are those of each level, draws are shared as the page says."""
     rates = [] if "lora" in option else ["training.learning_rates={}"]

@@ -72,7 +72,7 @@ def task(request, toy, toy_crystals) -> Task:
     config = config_of(request.param, toy, toy_crystals)
     prepared = prepare(config)
     architecture = architecture_of(config, prepared.properties)
-    architecture = with_inputs(architecture, prepared.inputs, prepared.structures["train"])
+    architecture = with_inputs(architecture, prepared.inputs, prepared.labelled)
     with torch.random.fork_rng():
         torch.manual_seed(2)
         model = Model(architecture)

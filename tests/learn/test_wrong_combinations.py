@@ -89,12 +89,12 @@ def test_a_label_of_two_units(make_config, tmp_path, toy_structures):
     assert rows_of(text).keys() >= {("a", "hardness"), ("b", "hardness")}
 
 
-def test_a_vector_on_an_invariant_encoder(make_config):
-    text = message(make_config("objectives=[{property: forces, head: {kind: tensor}}]"))
-    assert "objective 'forces' on 'all': head 'tensor'" in text
-    assert "a tensor of shape (3,), 1x1o, per atom, unit eV/Å" in text
+def test_a_tensor_on_an_invariant_encoder(beside):
+    text = message(beside("{property: stress, dataset: crystals, head: {kind: tensor}}"))
+    assert "objective 'stress' on 'crystals': head 'tensor'" in text
+    assert "a tensor of shape (3, 3), 1x0e+1x2e, per structure, unit eV/Å³" in text
     assert "heads that fit it with encoder schnet: none" in text
-    assert "tfn (l_max: 1) with head tensor" in text
+    assert "tfn (l_max: 2) with head tensor" in text
 
 
 def test_a_head_for_atoms_asked_for_a_structure_and_back(make_config):

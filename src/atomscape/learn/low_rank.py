@@ -38,7 +38,7 @@ class LowRankUpdate(nn.Module):
 
 
 def adapt(model: nn.Module, lora: LowRank) -> int:
-    """Freeze what ``lora.on`` names, and give its matrices a low-rank update; return how many parameters.
+    """Freeze what ``lora.parts`` names, and give its matrices a low-rank update; return how many parameters.
 
     What is frozen before stays without an update.
 
@@ -48,13 +48,13 @@ def adapt(model: nn.Module, lora: LowRank) -> int:
         No such part, or no matrix in it that would need fewer numbers than it has.
     """
     parameters = dict(model.named_parameters())
-    names = dict.fromkeys(n for part in lora.on for n in named(model, part, "training.lora.on"))
+    names = dict.fromkeys(n for part in lora.parts for n in named(model, part, "training.lora.parts"))
     adapted = [n for n in names if parameters[n].requires_grad and _saves(parameters[n], lora.rank)]
     if not adapted:
         sizes = {tuple(parameters[n].shape) for n in names if parameters[n].dim() > 1}
         raise ValueError(
-            f"training.lora: rank {lora.rank} saves nothing on matrices of {', '.join(lora.on)}, or they are "
-            f"frozen; their shapes are {', '.join(map(str, sorted(sizes))) or 'none'}. Use a smaller rank"
+            f"training.lora: rank {lora.rank} saves nothing on matrices of {', '.join(lora.parts)}, or they "
+            f"are frozen; their shapes are {', '.join(map(str, sorted(sizes))) or 'none'}. Use a smaller rank"
         )
     for name in names:
         parameters[name].requires_grad_(False)

@@ -98,11 +98,13 @@ def fitting(p: Property) -> str:
 def _known(store: Store, p: Property) -> np.ndarray:
     """Whether each structure has a known label; one per atom counts where any atom has it."""
     values = np.asarray(store.values(p.name))
-    finite = np.isfinite(values.reshape(len(values), -1)).all(1)
+    finite = np.asarray(np.isfinite(values.reshape(len(values), -1)).all(1))
     if p.per == "structure":
         return finite
     owner = np.repeat(np.arange(len(store)), np.asarray(store.counts))
-    return np.asarray(np.bincount(owner, finite, minlength=len(store)) > 0)
+    known = np.zeros(len(store), dtype=bool)
+    known[owner[finite]] = True
+    return known
 
 
 def _columns(lines: list[tuple[str, ...]]) -> str:

@@ -36,15 +36,18 @@ def refit(
 ) -> list[Fitted]:
     """Set the constants of heads that were taken; return ``fitted`` with what holds now.
 
-    ``brought`` are the constants they came with. References that the config or free atoms give stay as given,
-    constants of a head that fits itself as they came.
+    ``brought`` are the constants they came with. References that config or free atoms give stay as given,
+    constants of a head that fits itself as they came. Where the encoder reads what corruptions make, nothing
+    can be said of structures as they are, and constants are fitted as for a new head.
     """
     buffers = dict(model.named_buffers())
     taken = {i: o for i, o in enumerate(config.objectives) if f"heads.{head_key(o)}.scale" in brought}
     chosen = {i: o for i, o in taken.items() if own_fit(model.heads[head_key(o)]) is None}
-    rows = [i for i, o in chosen.items() if isinstance(o.references, bool) and not prepared.makes(o.property)]
+    blind = any(prepared.makes(name) for name in prepared.inputs)
+    fixed = {i for i, o in chosen.items() if blind or not isinstance(o.references, bool)}
+    rows = [i for i, o in chosen.items() if i not in fixed and not prepared.makes(o.property)]
     again = {n for i in rows for n in brought if f".{head_key(config.objectives[i])}." in n}
-    given = {head_key(o) for o in chosen.values() if not isinstance(o.references, bool)}
+    given = {head_key(chosen[i]) for i in fixed}
     for name, value in brought.items():
         if name.endswith(".scale") or not any(f".{key}." in name for key in given):
             buffers[name].copy_(value)

@@ -47,11 +47,11 @@ class StartFrom(Strict):
 
 
 class LowRank(Strict):
-    """Low-rank adapters: what ``on`` names stays as it is but for a trained update of this rank."""
+    """Low-rank adapters: what ``parts`` names stays as it is but for a trained update of this rank."""
 
     rank: Count = 4
     scale: float = Field(default=1.0, gt=0, description="factor on the update")
-    on: Annotated[tuple[str, ...], Field(min_length=1)] = ("encoder",)
+    parts: Annotated[tuple[str, ...], Field(min_length=1)] = ("encoder",)
 
     @model_validator(mode="before")
     @classmethod
