@@ -114,7 +114,7 @@ def _padded(rows: int, like: Tensor) -> int:
 
 
 def _alike(ranks: Ranks) -> Ranks:
-    """This process among those that run on the same machine with the same cache folder."""
+    """Which process it is among those on the same machine with the same cache folder."""
     where = (socket.gethostname(), str(cache_folder()))
     alike = [k for k, other in enumerate(ranks.gathered(where)) if other == where]
     return Ranks(alike.index(ranks.rank), len(alike), ranks.device)
