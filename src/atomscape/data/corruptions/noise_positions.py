@@ -4,17 +4,18 @@ arXiv:2106.07971).
     x' = x + t,    t = what a structure can know of σ n,    n ~ N(0, 1) for each atom that is moved
 
 For one σ and structures at minima of their energy, predicting t from x' is learning a force field: the best
-prediction is −σ² times the force of an energy exp(−E) ∝ Σ over structures of Gaussians around them (Zaidi et
-al., eq. 3 to 5). As such a force, t sums to zero, and without periodic directions its moment about the centre
-is zero too. The part of σ n that moves the whole, or turns a molecule as a whole, is therefore taken out of t
-and of x': no network that turns and moves with its input could predict more of it than zero. Turning is taken
-out to first order. In a crystal the cell shows how the atoms turned, and nothing of that is taken out.
+prediction is −σ² times the force of an energy E, with exp(−E) ∝ Σ over structures of Gaussians around them
+(Zaidi et al., sec. 3.2). As such a force, t sums to zero, and without periodic directions its moment about
+the centre is zero too. The part of σ n that moves the whole, or turns a molecule as a whole, is therefore
+taken out of t and of x': no network that turns and moves with its input could predict more of it than zero.
+Turning is taken out to first order. In a crystal the cell shows how the atoms turned, and nothing of that is
+taken out.
 
 Labels that say what was done: ``position_noise`` is t in Å, ``scaled_position_noise`` is t/σ, which weighs
 all levels alike where σ is drawn, ``noise_level`` is σ. Labels of the clean structure are no longer known,
 but for those in ``keep``: small noise hardly changes a gap, and learning it from noisy structures makes a
-network less sure of single positions ("noisy nodes", Godwin et al., sec. 3). With ``share`` below 1 some
-structures stay as they are, with all their labels: so an energy and its forces are learned beside denoising.
+network less sure of single positions ("noisy nodes", Godwin et al.). With ``share`` below 1 some structures
+stay as they are, with all their labels: so an energy and its forces are learned beside denoising.
 """
 
 from __future__ import annotations
