@@ -11,7 +11,7 @@ import torch
 from ase.data import chemical_symbols
 
 from atomscape.atoms.structures import Structures
-from atomscape.data.sources import rdb7
+from atomscape.data.sources import rdb7, rdb7_reactions
 from atomscape.units import KCAL_PER_MOL
 
 TABLE = "rxn,smiles,dE0\n7,[O:1]=[C:2]=[O:3]>>[O:1]=[C:2].[O:3],48.5\n12,[H:1][H:2]>>[H:1].[H:2],110.0\n"
@@ -95,3 +95,22 @@ def test_real_rdb7(real_data) -> None:
         for a, b in zip(reactants[:200], states[:200], strict=True)
     ]
     assert min(between) > 0.05, "the transition state is another geometry"
+
+
+def test_reactions_hold_both_ends_far_apart_with_the_same_atoms(tmp_path) -> None:
+    archive(tmp_path)
+    triples = Structures.concatenate(rdb7.read(tmp_path))
+    s = Structures.concatenate(rdb7_reactions.read(tmp_path))
+    assert s.ids == ("rxn7", "rxn12")
+    assert s.counts.tolist() == [6, 4]
+    assert s.labels["reaction_part"].tolist() == [0.0] * 3 + [2.0] * 3 + [0.0] * 2 + [2.0] * 2
+    assert s.labels["reaction_atom"].tolist() == [0.0, 1.0, 2.0] * 2 + [0.0, 1.0] * 2
+    assert torch.equal(s.labels["barrier"], triples.labels["barrier"][::3])
+    for k, one in enumerate(s):
+        n = one.n_atoms // 2
+        assert torch.equal(one.positions[:n], triples[3 * k].positions)
+        assert torch.equal(one.numbers[:n], one.numbers[n:])
+        ends = one.positions[n:] - one.positions[n]
+        product = triples[3 * k + 2].positions
+        torch.testing.assert_close(ends, product - product[0])
+        assert float(torch.cdist(one.positions[:n], one.positions[n:]).min()) >= rdb7_reactions.GAP

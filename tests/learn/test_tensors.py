@@ -211,7 +211,7 @@ def test_forces_can_have_a_head_of_their_own(store, tmp_path, quiet):
     forces = torch.randn(s.n_atoms, 3, generator=g).double()
     both = Structures(s.positions, s.numbers, s.cell, s.pbc, s.structure, {"forces": forces})
     data = stored(tmp_path / "forces", both)
-    with pytest.raises(ValueError, match="or predict them by a head of their own"):
+    with pytest.raises(ValueError, match="or predict them directly as property non_conservative_forces"):
         train(config_for(data, objectives=[{"property": "forces"}]), tmp_path / "a", console=quiet)
     direct = [{"property": "forces", "head": {"kind": "tensor", "hidden": 8}}]
     config = config_for(data, objectives=direct, training={"epochs": 1})
