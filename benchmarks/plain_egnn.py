@@ -45,7 +45,10 @@ class PlainNetwork(nn.Module):
         super().__init__()
         self.config, self.cutoff, self.irreps = ours.config, ours.cutoff, ours.irreps
         self.species, self.vectors = ours.species, ours.vectors
-        self.layers = nn.ModuleList(PlainLayer(layer) for layer in ours.layers)
+        self.layers = nn.ModuleList(
+            PlainLayer(layer)  # pyright: ignore[reportArgumentType]
+            for layer in ours.layers
+        )
 
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph."""
@@ -55,7 +58,7 @@ class PlainNetwork(nn.Module):
         r = (s.positions[neighbour] - s.positions[centre] + image).to(h.dtype)[:, [1, 2, 0]]
         d = (r**2).sum(1, keepdim=True).sqrt() / self.cutoff
         cut = torch.where(d < 1, 1 - 28 * d**6 + 48 * d**7 - 21 * d**8, torch.zeros_like(d))
-        cut = cut / self.config.average_neighbours
+        cut = cut / (self.config.average_neighbours or 1.0)
         u = h.new_zeros(len(h), 3)
         for layer in self.layers:
             h, u = layer(h, u, r, cut, centre, neighbour, self.cutoff)

@@ -91,9 +91,10 @@ class Layer(nn.Module):
         What the distance adds to a message varies with unit mean square over the sphere of the cutoff. With
         torch's own weights neighbours would hardly be felt: a hundredth of what the elements say.
         """
-        for name, linear in self.named_children():
-            split = 2 if name in SHARED else 1
-            nn.init.normal_(linear.weight, std=(split * linear.in_features) ** -0.5)
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                split = 2 if name.removesuffix(".weight") in SHARED else 1
+                nn.init.normal_(weight, std=(split * weight.shape[1]) ** -0.5)
         r = torch.linspace(0, self.cutoff, 129)
         share = (r.square() / r.square().sum()).unsqueeze(1)
         copies = self.message_distance.in_features - n_radial

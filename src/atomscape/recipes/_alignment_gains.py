@@ -80,8 +80,7 @@ def gains(alone: Iterable[Error], others: Iterable[Error], tests: dict[str, int]
         base.setdefault((e.training.encoder, e.task, e.property), {})[e.training.seed] = e.mae
     found: dict[tuple[str, str, str, str], dict[int, float]] = {}
     for e in others:
-        company = e.training.start or e.company
-        found.setdefault((e.training.encoder, e.task, e.property, company), {})[e.training.seed] = e.mae
+        found.setdefault((e.training.encoder, e.task, e.property, e.company), {})[e.training.seed] = e.mae
     matrix = []
     for (encoder, task, p, company), there in found.items():
         here = base.get((encoder, task, p), {})

@@ -163,7 +163,7 @@ def done(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class Error:
-    """Test error of one figure of one dataset after one training."""
+    """Test error of a figure of a dataset after a training; ``company``: its other datasets, or its start."""
 
     training: Training
     task: str
@@ -172,11 +172,7 @@ class Error:
     mae: float
     mean: float
     cpu_seconds: float
-
-    @property
-    def company(self) -> str:
-        """The other datasets of the training, ``""`` where there is none."""
-        return "+".join(t for t in self.training.tasks if t != self.task)
+    company: str = ""
 
 
 def errors(place: Place, trainings: Iterable[Training]) -> Iterator[Error]:
@@ -188,4 +184,5 @@ def errors(place: Place, trainings: Iterable[Training]) -> Iterator[Error]:
             for p, unit in TASKS[name].figures:
                 keys = {"dataset": name, "property": p, "unit": unit}
                 found = [next(m["mae"] for m in rows if keys.items() <= m.items()) for rows in (mine, mean)]
-                yield Error(t, name, p, unit, *found, results["cpu_seconds"])
+                company = t.start or "+".join(other for other in t.tasks if other != name)
+                yield Error(t, name, p, unit, found[0], found[1], results["cpu_seconds"], company)
