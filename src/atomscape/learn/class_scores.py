@@ -87,7 +87,7 @@ def class_scores(model: Model, graphs: GraphSet) -> dict[str, Scores]:
                 found[d, name].append((predictions[name].cpu()[mine], target[mine]))
     names = model.architecture.datasets
     joined = {
-        key: ClassOutputs(*(torch.cat(x) for x in zip(*parts, strict=True)), ())
+        key: ClassOutputs(torch.cat([p for p, _ in parts]), torch.cat([t for _, t in parts]), ())
         for key, parts in found.items()
     }
     return {f"{names[d]}/{name}": scores(o) for (d, name), o in joined.items() if len(o.labels)}
