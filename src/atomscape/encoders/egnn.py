@@ -95,6 +95,8 @@ class Layer(nn.Module):
             if weight.dim() == 2:
                 split = 2 if name.removesuffix(".weight") in SHARED else 1
                 nn.init.normal_(weight, std=(split * weight.shape[1]) ** -0.5)
+        if self.moves:  # atoms that move far would see other distances, and move further still
+            self.move.weight *= 0.1
         r = torch.linspace(0, self.cutoff, 129)
         share = (r.square() / r.square().sum()).unsqueeze(1)
         copies = self.message_distance.in_features - n_radial
