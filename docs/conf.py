@@ -34,6 +34,7 @@ extensions = [
     "representations",
     "results",
     "run_table",
+    "sharing",
     "speed",
     "tenfold",
     "vacancies",
