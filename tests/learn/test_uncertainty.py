@@ -23,6 +23,7 @@ from atomscape.learn.last_layers import derivative_features, features_of
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare
 from atomscape.learn.uncertain import predict_uncertain, uncertain
+from atomscape.learn.uncertain_runs import other_graphs
 from atomscape.learn.uncertainty import covariances_of, fit_uncertainty
 from atomscape.learn.uncertainty_file import UNCERTAINTY, load_uncertainty, save_uncertainty
 from atomscape.o3.irreps import Irreps
@@ -191,6 +192,40 @@ def test_own_heads_have_own_uncertainties(make_config, toy):
     a, b = (uncertain(model, u, graph, name)["gap"].sigma for name in ("a", "b"))
     torch.testing.assert_close(mixed, torch.where(torch.tensor([True, False, True, False]), a, b))
     assert not torch.allclose(a, b)
+
+
+def test_a_batch_that_a_head_does_not_serve_adds_nothing(make_config, toy, monkeypatch):
+    """Batches of one dataset give the heads of the other no row; covariances stay what they were."""
+    split = "split: {kind: random, train: 10, val: 6, test: 5}"
+    data = ", ".join(f"{{name: {n}, source: {toy}, {split}}}" for n in ("a", "b"))
+    rows = "objectives=[{property: gap, dataset: a}, {property: charges, dataset: b}]"
+    config = make_config(f"data=[{data}]", rows, "dtype=float64")
+    prepared = prepare(config)
+    model = untrained(config, prepared)
+    train = prepared.graphs("train", model.cutoff, 0.0)
+    together = covariances_of(model, train)
+    monkeypatch.setattr("atomscape.learn.uncertainty._ATOMS", 1)
+    for key, alone in covariances_of(model, train).items():
+        torch.testing.assert_close(alone, together[key], rtol=1e-9, atol=1e-11)
+
+
+def test_other_data_are_judged_by_labels_made_of_others(make_config, toy, toy_crystals):
+    rule = "derive: {label: forces}"
+    rows = f"objectives=[{{property: pull, head: {{kind: tensor}}, {rule}}}, {{property: gap}}]"
+    config = make_config(rows, "encoder={kind: tfn, l_max: 1, channels: 2, layers: 1, cutoff: 3.0}")
+    model = untrained(config, prepare(config))
+    made = other_graphs(model, str(toy_crystals)).structures.labels
+    assert made.keys() == {"pull"}
+    assert bool(made["pull"].isfinite().all())
+
+
+def test_other_data_without_what_the_network_reads(make_config, toy):
+    noise = f"data=[{{name: toy, source: {toy}, corrupt: {{kind: noise_positions, share: 0.5}}}}]"
+    reads = "encoder={kind: tfn, l_max: 1, channels: 2, layers: 1, cutoff: 3.0, inputs: [noise_level]}"
+    config = make_config(noise, reads, "objectives=[{property: gap}]")
+    model = untrained(config, prepare(config))
+    with pytest.raises(ValueError, match=r"reads the label 'noise_level', and .*toy has none"):
+        other_graphs(model, str(toy))
 
 
 def test_a_head_without_a_last_layer_is_named(parts):

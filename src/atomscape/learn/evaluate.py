@@ -96,11 +96,10 @@ def evaluate(
         p for p in model.properties if {p, rules[p].label if p in rules else p} & store.properties.keys()
     ]
     if not labels:
-        way = "; without DATA, what a corruption makes of the run's own data is measured"
-        way = way if model.own_losses() else ""
         raise ValueError(
             f"nothing to compare: the model predicts {', '.join(model.properties)}; "
-            f"{store.card.name} has labels {', '.join(store.properties) or 'none'}{way}"
+            f"{store.card.name} has labels {', '.join(store.properties) or 'none'}; "
+            "without DATA the run's own data is measured, with what corruptions make of it"
         )
     whose = whose_heads(model, store, dataset)
     names = model.architecture.datasets

@@ -157,7 +157,7 @@ def on_known(
     """Served rows whose label is known in all entries, prediction − label, and m."""
     name, rows = served.property.name, served.rows
     value, label = predictions[name][rows].double(), s.labels[name][rows].double()
-    error = (value - label).reshape(len(value), -1)
+    error = (value - label).flatten(1) if value.dim() > 1 else (value - label).unsqueeze(1)
     known = error.isfinite().all(1)
     chosen = rows.clone()
     chosen[rows] = known

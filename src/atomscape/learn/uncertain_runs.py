@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from atomscape.atoms.properties import Property
 from atomscape.data.load import load
+from atomscape.find import suggest
 from atomscape.learn.checkpoint import load_model, read_tensors, write_atomic
+from atomscape.learn.derive import derivable, with_derived
 from atomscape.learn.ensemble import Ensemble, ensemble_of, refuse_strangers
 from atomscape.learn.evaluate import whose_heads
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
@@ -107,26 +110,41 @@ def other_graphs(model: Model, data: str, dataset: str | None = None) -> GraphSe
     Raises
     ------
     ValueError
-        The data has none of the labels.
+        The data has none of the labels that are predicted, or not one that the network reads.
     LookupError
         The model has heads for several datasets and none was named.
     """
     store = load(data)
     whose = whose_heads(model, store, dataset)
     index = -1 if whose is None else model.architecture.datasets.index(whose)
-    inputs = {
-        given["label"]: store.properties[given["label"]] for given in options(model.architecture.encoder)
-    }
-    known = {name: p for name, p in model.properties.items() if name in store.properties}
+    rules, offered = model.architecture.rules, dict(store.properties)
+    for name, given in rules.items():
+        made = derivable(name, given, offered)
+        offered |= {} if made is None else {name: made[0]}
+    known = {name: p for name, p in model.properties.items() if name in offered}
     if not known:
         raise ValueError(
             f"nothing to judge by: the model predicts {', '.join(model.properties)}; {data} has labels "
             f"{', '.join(store.properties) or 'none'}"
         )
-    labels = inputs | known
-    structures = fully_periodic_stress(with_labels_of(store[list(range(len(store)))], labels, set(labels)))
+    labels = _read(model, offered, data) | known
+    structures = with_derived(store[list(range(len(store)))], rules)
+    structures = fully_periodic_stress(with_labels_of(structures, labels, set(labels)))
     per_atom = frozenset(name for name, p in labels.items() if p.per == "atom")
     return GraphSet(structures, torch.full((len(store),), index), per_atom, model.cutoff)
+
+
+def _read(model: Model, offered: Mapping[str, Property], data: str) -> dict[str, Property]:
+    """Labels that the encoder reads, and those that heads read where they are known."""
+    needed = [given["label"] for given in options(model.architecture.encoder)]
+    for name in needed:
+        if name not in offered:
+            raise ValueError(
+                f"the network reads the label {name!r}, and {data} has none{suggest(name, list(offered))} "
+                f"Labels there: {', '.join(offered) or 'none'}."
+            )
+    by_heads = [name for h in model.architecture.heads for name in h.head.options.get("reads", ())]
+    return {name: offered[name] for name in [*needed, *by_heads] if name in offered}
 
 
 def write_judged(judged: Sequence[Reliability], path: Path, **about: Any) -> tuple[Path, Path]:
