@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.atoms.structures import Structures
+from atomscape.data.corruptions import noise_positions
 from atomscape.heads import barrier
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
@@ -109,3 +111,9 @@ def test_other_labels_and_other_properties():
     for name in ("energy", "gap", "charges"):
         with pytest.raises(ValueError, match="gives the barrier of a reaction"):
             barrier.build(barrier.Config(), IRREPS, (PROPERTIES[name],))
+
+
+def test_which_atom_belongs_where_is_known_of_moved_atoms_too():
+    s = reaction()
+    moved = noise_positions.build(noise_positions.Config(sigma=0.1))(s, np.random.default_rng(0))
+    assert bool(head_for().defined(moved).all())

@@ -57,6 +57,7 @@ def test_overrides_leave_the_input_alone():
         ("name.x=1", r"name is a value and has no key 'x'"),
         ("seed", r"not of the form key.sub=value"),
         ("name=a/b", r"name: "),
+        ("training.freeze=encoder", r"training.freeze: a list is wanted, such as \[encoder\]"),
     ],
 )
 def test_mistakes_are_named(make_config, override, message):

@@ -37,6 +37,29 @@ def broken_and_whole(make_config, tmp_path, store_of, toy_structures):
     return make_config(*(f"{key}={json.dumps(value)}" for key, value in given.items()))
 
 
+NOISE = "{kind: noise_positions, sigma: 0.1%s}"
+
+
+def noisy(make_config, toy, row, more=""):
+    data = f"data=[{{name: toy, source: {toy}, corrupt: {NOISE % more}}}]"
+    encoder = "encoder={kind: tfn, l_max: 1, channels: 4, layers: 1, cutoff: 3.0}"
+    return make_config(data, encoder, f"objectives=[{row}]")
+
+
+def test_a_label_that_holds_for_no_structure_is_refused(make_config, toy):
+    with pytest.raises(ValueError, match=r"'gap' on 'all': structures are changed .* share: 0\.5"):
+        prepare(noisy(make_config, toy, "{property: gap}"))
+    for more in (", share: 0.5", ", keep: [gap]"):
+        assert prepare(noisy(make_config, toy, "{property: gap}", more)).holds("gap", None)
+
+
+def test_forces_that_are_no_derivative_cannot_be_kept_either(make_config, toy):
+    row, more = "{property: non_conservative_forces}", ", keep: [non_conservative_forces]"
+    config = noisy(make_config, toy, row, more)
+    with pytest.raises(ValueError, match=r"keep: non_conservative_forces .* first order"):
+        prepare(config)
+
+
 def test_a_stopped_run_goes_on_to_the_same_bits(broken_and_whole, tmp_path, quiet, monkeypatch):
     config, asked = broken_and_whole, {("broken", "missing_atoms"), ("whole", "gap")}
     results = train(config, tmp_path / "at_once", console=quiet)

@@ -120,6 +120,17 @@ def test_rules():
     assert torch.equal(Derive(label="gap").of(gap)[:3], gap[:3])
 
 
+def test_a_rule_that_nothing_keeps_to_is_refused():
+    with pytest.raises(ValueError, match=r"at_least \(2\) is more than at_most \(1\)"):
+        Derive(label="gap", at_least=2, at_most=1)
+
+
+def test_a_rule_of_a_label_that_is_not_there_names_it(make_config):
+    rows = [{"property": "wide", "head": {"kind": "classes"}, "derive": {"label": "gapp", "at_least": 3}}]
+    with pytest.raises(ValueError, match=r"no label 'wide' in toy, and no 'gapp' .* did you mean 'gap'"):
+        prepare(with_(make_config, rows))
+
+
 def test_scores_of_classes():
     """Six of class 0, two of class 1: accuracy flatters, and equal scores count half."""
     p = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.6, 0.4, 0.4, 0.9]).double()

@@ -17,8 +17,20 @@ from atomscape.find import suggest
 from atomscape.shapes import Bool, Tensor
 
 WHATEVER_THE_GEOMETRY = frozenset(
-    {"total_charge", "total_spin", "isolated_atom", "reaction_role", "tags", "fixed"}
+    {
+        "total_charge",
+        "total_spin",
+        "isolated_atom",
+        "reaction_role",
+        "reaction_part",
+        "reaction_atom",
+        "tags",
+        "fixed",
+    }
 )
+FIRST_ORDER = {"non_conservative_forces": "forces", "non_conservative_stress": "stress"}
+"""Labels that are learned as such, and are those of a derivative."""
+
 SAID_OF_CHANGES = frozenset(
     {
         "missing_positions",
@@ -59,7 +71,7 @@ def holding_labels(
 def refuse_keeping(s: Structures, keep: Sequence[str]) -> None:
     """Raise ``ValueError`` for a label that cannot be kept, or is not there."""
     for name in keep:
-        known = property_named(name)
+        known = property_named(FIRST_ORDER.get(name, name))
         if known is not None and known.derivative_of is not None:
             raise ValueError(
                 f"keep: {name} is a derivative of the {known.derivative_of}, which changes with the first "

@@ -360,5 +360,8 @@ def readable(error: ValidationError, what: str) -> str:
         if fault["type"] == "too_short" and any(p != here and p[: len(here)] == here for p in paths):
             continue
         path = ".".join(str(p) for p in fault["loc"] if p not in SPLIT_KINDS)
-        lines.append(f"  {path or 'config'}: {fault['msg'].removeprefix('Value error, ')}")
+        says = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "tuple_type" and isinstance(fault["input"], str):
+            says = f"a list is wanted, such as [{fault['input']}]"
+        lines.append(f"  {path or 'config'}: {says}")
     return f"{what} is not a valid run:\n" + "\n".join(lines)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from atomscape.atoms.properties import PROPERTIES, Property, free_property
 from atomscape.atoms.structures import Structures
@@ -25,6 +25,15 @@ class Derive(BaseModel):
     label: str = Field(description="the label it is made of")
     at_least: float | None = Field(default=None, description="in the unit of that label")
     at_most: float | None = Field(default=None, description="in the unit of that label")
+
+    @model_validator(mode="after")
+    def _bounds_leave_room(self) -> Derive:
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(
+                f"derive: at_least ({self.at_least:g}) is more than at_most ({self.at_most:g}); no "
+                f"{self.label} keeps to both"
+            )
+        return self
 
     @property
     def bounded(self) -> bool:

@@ -67,6 +67,8 @@ def absent(
     elsewhere = f" {', '.join(other)} has it: set `dataset: {other[0]}`." if other else ""
     table = offered({d: stores[d] for d in where}, offers=offers)
     near = suggest(o.property, known) if not other else "."
+    if o.derive is not None and not other:
+        near = f", and no {o.derive.label!r} to make it of{suggest(o.derive.label, known)}"
     return f"no label {o.property!r} in {', '.join(where)}{near}{elsewhere} Labels there:\n{table}"
 
 

@@ -96,6 +96,20 @@ class Prepared:
         """Whether the label comes from corruptions."""
         return any(name in c.properties for c in self.corruptions.values())
 
+    def holds(self, name: str, dataset: int | None) -> bool:
+        """Whether a label is known of any training structure as it is drawn, or needs not be."""
+        if name in WITHOUT_LABEL or self.makes(name):
+            return True
+        train, owner = self.structures["train"], self.dataset["train"]
+        for d in owner.unique().tolist() if dataset is None else [dataset]:
+            rows = _evenly((owner == d).nonzero().squeeze(1), DRAWN)
+            drawn = train[rows]
+            if d in self.corruptions:
+                drawn = self.corruptions[d](drawn, np.random.default_rng((self.seed, d)))
+            if bool(drawn.labels[name].isfinite().any()):
+                return True
+        return False
+
     def graphs(self, part: str, cutoff: float, cache_bytes: float, ranks: Ranks = ALONE) -> GraphSet:
         """Neighbour graphs of one part; several processes count the edges together."""
         per_atom = _per_atom(self.reads | self.properties | self.inputs)
@@ -222,6 +236,14 @@ def _check_labels(config: RunConfig, prepared: Prepared) -> None:
                     "there is nothing to learn or to measure. Choose another split, or leave it out\n"
                     + offered(prepared.stores, prepared.rows, only=[o.property])
                 )
+        d = None if o.dataset == "all" else names.index(o.dataset)
+        if prepared.corruptions and not prepared.holds(o.property, d):
+            raise ValueError(
+                f"objective {o.property!r} on {o.dataset!r}: structures are changed as they are drawn, and "
+                "no label of theirs holds for what they become. Change some only (corrupt: {…, share: 0.5}), "
+                f"keep the label (corrupt: {{…, keep: [{o.property}]}}) where it hardly feels the change, or "
+                "learn it from another dataset"
+            )
 
 
 def known_values(prepared: Prepared, part: str, name: str, dataset: int | None) -> int:
