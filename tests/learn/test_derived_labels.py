@@ -120,6 +120,25 @@ def test_rules():
     assert torch.equal(Derive(label="gap").of(gap)[:3], gap[:3])
 
 
+def test_classes_of_one_dataset_stand_beside_another_dataset(make_config, tmp_path, quiet, toy, toy_crystals):
+    """The other has no such head, and no number to compare."""
+    data = ", ".join(f"{{name: {n}, source: {p}}}" for n, p in (("a", toy), ("b", toy_crystals)))
+    rows = [
+        {
+            "property": "wide",
+            "dataset": "a",
+            "head": {"kind": "classes"},
+            "derive": {"label": "gap", "at_least": 6},
+        },
+        {"property": "energy", "dataset": "b"},
+    ]
+    config = with_(make_config, rows, f"data=[{data}]", "training.epochs=1")
+    results = train(config, tmp_path / "run", console=quiet)
+    assert results is not None
+    found = {(m.dataset, m.property) for m in results.metrics["test"]}
+    assert found == {("a", "wide"), ("b", "energy")}
+
+
 def test_a_rule_that_nothing_keeps_to_is_refused():
     with pytest.raises(ValueError, match=r"at_least \(2\) is more than at_most \(1\)"):
         Derive(label="gap", at_least=2, at_most=1)

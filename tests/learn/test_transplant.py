@@ -115,6 +115,19 @@ def test_given_references_are_not_corrected(make_config, first):
     assert energy.scale == float(source.heads["shared:energy"].scale)
 
 
+def test_classes_are_balanced_as_the_new_labels_are(make_config, tmp_path, quiet):
+    def rows(bound):
+        head = "head: {kind: classes, hidden: 4, balanced: true}"
+        return f"objectives=[{{property: wide, {head}, derive: {{label: gap, at_least: {bound}}}}}]"
+
+    train(make_config(rows(5.5), *STILL), tmp_path / "old", console=quiet)
+    weights = begun(make_config(rows(6.5), f"start_from={tmp_path / 'old'}"))[0].heads["shared:wide"].weights
+    new = make_config(rows(6.5), *STILL)
+    train(new, tmp_path / "new", console=quiet)
+    assert torch.equal(weights, load_model(tmp_path / "new").heads["shared:wide"].weights)
+    assert not torch.equal(weights, load_model(tmp_path / "old").heads["shared:wide"].weights)
+
+
 def test_a_measured_option_is_that_of_the_source(make_config, tmp_path, quiet):
     """The average number of neighbours is part of the function, also when other data would give another."""
     encoder = "encoder={kind: tfn, l_max: 1, channels: 4, layers: 1, cutoff: 3.0}"

@@ -74,6 +74,7 @@ class Errors:
         graph: Graph | None = None,
     ) -> None:
         """Take in a batch; rows whose label is NaN are left out. Heads in ``own`` need the graph."""
+        judged = {name for _, name in self.own}
         for d in range(len(self.datasets)):
             mine = dataset == d
             if not bool(mine.any()):
@@ -85,8 +86,8 @@ class Errors:
                     self._add((d, p.name, False), error[mine & error.isfinite()])
                     continue
                 target = structures.labels.get(p.name)
-                if target is None or p.name not in predictions:
-                    continue
+                if target is None or p.name not in predictions or p.name in judged:
+                    continue  # of a dataset without the head, what it judges is no number
                 error, known = masked_error(
                     p, predictions[p.name].detach().double(), target.double(), structures
                 )

@@ -20,6 +20,7 @@ from atomscape.learn.evaluate import batches_in_order, evaluating
 from atomscape.learn.fit import Fitted, fit_heads
 from atomscape.learn.isotropic import Several
 from atomscape.learn.model import Model
+from atomscape.learn.objectives import own_loss
 from atomscape.learn.own_fit import own_fit
 from atomscape.learn.prepare import Prepared
 from atomscape.shapes import Tensor
@@ -37,8 +38,9 @@ def refit(
     """Set the constants of heads that were taken; return ``fitted`` with what holds now.
 
     ``brought`` are the constants they came with. References that config or free atoms give stay as given,
-    constants of a head that fits itself as they came. Where the encoder reads what corruptions make, nothing
-    can be said of structures as they are, and constants are fitted as for a new head.
+    constants of a head that fits itself as they came; weights of classes are those of new labels. Where the
+    encoder reads what corruptions make, nothing can be said of structures as they are, and constants are
+    fitted as for a new head.
     """
     buffers = dict(model.named_buffers())
     taken = {i: o for i, o in enumerate(config.objectives) if f"heads.{head_key(o)}.scale" in brought}
@@ -47,7 +49,7 @@ def refit(
     fixed = {i for i, o in chosen.items() if blind or not isinstance(o.references, bool)}
     rows = [i for i, o in chosen.items() if i not in fixed and not prepared.makes(o.property)]
     again = {n for i in rows for n in brought if f".{head_key(config.objectives[i])}." in n}
-    given = {head_key(chosen[i]) for i in fixed}
+    given = {head_key(chosen[i]) for i in fixed} | _of_the_loss(model)
     for name, value in brought.items():
         if name.endswith(".scale") or not any(f".{key}." in name for key in given):
             buffers[name].copy_(value)
@@ -66,6 +68,11 @@ def refit(
         _as_it_is(f, by_row.get(i, f), model, chosen[i], names) if i in chosen else f
         for i, f in enumerate(fitted)
     ]
+
+
+def _of_the_loss(model: Model) -> set[str]:
+    """Heads whose constants weigh labels in a loss of their own, and no prediction."""
+    return {key for key, head in model.heads.items() if own_fit(head) and own_loss(head)}
 
 
 def head_key(o: Objective) -> str:
