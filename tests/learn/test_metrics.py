@@ -10,7 +10,8 @@ import torch
 
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.learn.log import Log
-from atomscape.learn.metrics import Errors, find_metric, shown
+from atomscape.learn.metrics import Errors, Metric, find_metric, shown
+from atomscape.learn.report import metric_table
 
 
 def test_errors_over_batches_equal_errors_at_once(toy_structures, generator):
@@ -76,3 +77,9 @@ def test_log_is_cut_back_to_a_checkpoint(tmp_path):
     again.write({"epoch": 2, "val": {"gap": 0.7}})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(x)["val"]["gap"] for x in lines] == [1.0, 0.7]
+
+
+def test_errors_on_several_datasets_say_whose_they_are():
+    rows = [Metric(d, "gap", "eV", 0.1, 0.2, 5) for d in ("a", "b")]
+    assert list(metric_table(rows, "", "test").columns[0].cells) == ["a: gap, meV", "b: gap, meV"]
+    assert list(metric_table(rows[:1], "", "test").columns[0].cells) == ["gap, meV"]

@@ -32,7 +32,7 @@ def evaluate(
     else:
         metrics = on_other_data(run, data, part, dataset)
         title = f"{run} on {data}" + (f" ({part})" if part else "")
-    console().print(metric_table(metrics, title))
+    console().print(metric_table(metrics, title, part or ("test" if data is None else "all")))
     if json is not None:
         from json import dumps
 

@@ -180,9 +180,9 @@ def end_table(results: Results) -> Table:
 
 def metric_table(metrics: list[Metric], title: str, part: str = "all") -> Table:
     """MAE and RMSE with units, for an evaluation outside a run."""
-    table = _metric_columns(title)
+    table, several = _metric_columns(title), len({m.dataset for m in metrics}) > 1
     for m in metrics:
-        _add(table, m, part, False, m.mae, m.rmse)
+        _add(table, m, part, several, m.mae, m.rmse)
     return table
 
 
