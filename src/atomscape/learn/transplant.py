@@ -201,6 +201,8 @@ def _unlike(new: HeadRecord, old: HeadRecord) -> str:
         for k in ("name", "unit", "per", "irreps", "extensive", "shape", "symmetry")
         if getattr(p, k) != getattr(q, k)
     ]
+    if new.derive != old.derive:
+        wrong.append(f"made of {new.derive or 'nothing'} here, of {old.derive or 'nothing'} there")
     if a.kind != b.kind:
         wrong.append(f"head {a.kind} here, {b.kind} there")
     else:

@@ -56,4 +56,5 @@ class LowRank(Strict):
     @model_validator(mode="before")
     @classmethod
     def _by_rank(cls, given: Any) -> Any:
-        return {"rank": given} if isinstance(given, int) else given
+        whole = isinstance(given, int) and not isinstance(given, bool)
+        return {"rank": given} if whole else given
