@@ -15,7 +15,8 @@ from atomscape.heads import classes
 from atomscape.learn.checkpoint import load_model
 from atomscape.learn.class_scores import balanced_accuracy, f1, roc_auc, scores
 from atomscape.learn.confusion import ClassOutputs
-from atomscape.learn.derive import Derive
+from atomscape.learn.derive import made_by
+from atomscape.learn.derive_rule import Derive
 from atomscape.learn.evaluate import evaluate, predict
 from atomscape.learn.prepare import prepare
 from atomscape.learn.run_folder import BEST, RESULTS
@@ -113,11 +114,11 @@ def test_metal_needs_no_words(make_config):
 
 def test_rules():
     gap = torch.tensor([0.0, 0.05, 2.0, torch.nan]).double()
-    assert Derive(label="gap", at_most=0.1).of(gap)[:3].tolist() == [1.0, 1.0, 0.0]
-    assert Derive(label="gap", at_most=0.1).of(gap)[3].isnan()
-    assert Derive(label="gap", at_least=0.05, at_most=1).of(gap)[:3].tolist() == [0.0, 1.0, 0.0]
+    assert made_by(Derive(label="gap", at_most=0.1), gap)[:3].tolist() == [1.0, 1.0, 0.0]
+    assert made_by(Derive(label="gap", at_most=0.1), gap)[3].isnan()
+    assert made_by(Derive(label="gap", at_least=0.05, at_most=1), gap)[:3].tolist() == [0.0, 1.0, 0.0]
     assert str(Derive(label="gap", at_least=0.05, at_most=1)) == "0.05 ≤ gap ≤ 1"
-    assert torch.equal(Derive(label="gap").of(gap)[:3], gap[:3])
+    assert torch.equal(made_by(Derive(label="gap"), gap)[:3], gap[:3])
 
 
 def test_classes_of_one_dataset_stand_beside_another_dataset(make_config, tmp_path, quiet, toy, toy_crystals):

@@ -103,7 +103,7 @@ def test_a_head_for_atoms_asked_for_a_structure_and_back(make_config):
     assert "gap: a scalar per structure, unit eV, does not add up over atoms" in text
     assert "heads that fit it with encoder schnet: scalar, tensor" in text
     text = message(make_config("objectives=[{property: charges, head: {kind: scalar}}]"))
-    assert "heads that fit it with encoder schnet: atom_scalar, tensor" in text
+    assert "heads that fit it with encoder schnet: atom_scalar, charges, tensor" in text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atomscape.find import find, suggest
-from atomscape.learn.derive import Derive
+from atomscape.learn.derive_rule import Derive
 from atomscape.learn.strict import Count, Strict, refuse_unknown
 from atomscape.learn.tuning import LowRank, StartFrom, Weighting
 

@@ -20,7 +20,8 @@ from atomscape.data.store import Store
 from atomscape.find import find
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
 from atomscape.learn.corrupt import Corruption, InTurn, corrupted
-from atomscape.learn.derive import Derive, derivable, with_derived
+from atomscape.learn.derive import derivable, with_derived
+from atomscape.learn.derive_rule import Derive
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
 from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
