@@ -48,6 +48,9 @@ class Config(BaseModel):
     update_positions: bool = Field(True, description="false: nothing moves, and there are no vectors")
     coordinates: int = Field(4, ge=1, description="copies of the positions that move")
     move_channels: int = Field(32, ge=1, description="hidden channels of the network that moves them, φ_x")
+    update_channels: int | None = Field(
+        None, ge=1, description="hidden channels of φ_h; left out, as many as there are scalars"
+    )
     average_neighbours: float | None = Field(None, gt=0, description="divides every sum over neighbours")
 
 
@@ -75,8 +78,9 @@ class Layer(nn.Module):
         self.message_centre, self.message_neighbour = nn.Linear(c, c), nn.Linear(c, c, bias=False)
         self.message_distance = nn.Linear(k + config.n_radial, c, bias=False)
         self.message = nn.Linear(c, c)
-        self.update_atom, self.update_message = nn.Linear(c, c), nn.Linear(c, c, bias=False)
-        self.update = nn.Linear(c, c)
+        wide = config.update_channels or c
+        self.update_atom, self.update_message = nn.Linear(c, wide), nn.Linear(c, wide, bias=False)
+        self.update = nn.Linear(wide, c)
         self.moves = config.update_positions
         if self.moves:
             self.move_hidden = nn.Linear(c, config.move_channels)
