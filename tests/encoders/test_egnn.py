@@ -64,7 +64,9 @@ def test_equations_of_the_paper():
 
 @pytest.mark.parametrize("case", ["rattled_rocksalt", "mixed_batch", "empty"])
 @pytest.mark.parametrize(
-    "options", [{"update_positions": False}, {"n_radial": 0, "coordinates": 1}], ids=["still", "plain"]
+    "options",
+    [{"update_positions": False}, {"n_radial": 0, "coordinates": 1, "update_channels": 9}],
+    ids=["still", "plain"],
 )
 def test_laws_of_the_variants(options, case):
     encoder, s = _encoder(**options), cases.everything[case]()
