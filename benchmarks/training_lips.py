@@ -46,7 +46,7 @@ EGNN = {
     "coordinates": 1,
     "update_channels": 384,
 }
-"""Three layers of 128 channels, as the first of the published networks has; the other parameters are on atoms."""
+"""Three layers of 128 channels, as in the first published network; the other parameters are on atoms."""
 ENCODERS = {
     "egnn, 64 channels, 3 layers": {"kind": "egnn", "channels": 64, "layers": 3},
     "schnet, 64 channels, 3 layers": {"kind": "schnet", "channels": 64, "layers": 3},
