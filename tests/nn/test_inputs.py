@@ -125,6 +125,15 @@ def test_labels_that_cannot_be_read_are_refused(labels, message):
         encoder(graph)
 
 
+def test_structures_that_say_nothing_of_noise_have_none():
+    """An encoder that learned from noisy structures serves clean ones as they come."""
+    encoder = tfn.build(tfn.Config(inputs=["noise_level"], channels=4, layers=1))
+    s = cases.water()
+    said = s.with_labels(noise_level=torch.zeros(1, dtype=torch.float64))
+    there, here = (encoder(neighbour_graph(x, 5.0)).invariants() for x in (said, s))
+    assert torch.equal(there, here)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -151,6 +151,10 @@ def _name(layout: Layout, ir: Irrep) -> str:
     return f"{ir.l}{'y' if layout.parity == 'so3' else _LETTER[ir.p]}"
 
 
+NONE_UNLESS_SAID = frozenset({"noise_level"})
+"""Inputs that are zero where structures lack the label: what nobody has disturbed is as it is."""
+
+
 def values_of(property: Property, structures: Structures) -> Tensor:
     """Values of an input in a batch; a batch of nothing needs none.
 
@@ -162,8 +166,8 @@ def values_of(property: Property, structures: Structures) -> Tensor:
     p, labels = property, structures.labels
     rows = structures.n_atoms if p.per == "atom" else len(structures)
     if p.name not in labels:
-        if not rows:
-            return structures.positions.new_zeros(0, *p.shape)
+        if not rows or p.name in NONE_UNLESS_SAID:
+            return structures.positions.new_zeros(rows, *p.shape)
         raise ValueError(
             f"the network reads the label {p.name!r} of each {p.per}, which these structures do not have"
             f"{suggest(p.name, list(labels))} Labels there: {', '.join(labels) or 'none'}."
