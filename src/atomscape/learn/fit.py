@@ -120,7 +120,8 @@ def _fit_by_head(head: OwnFit, p: Property, s: Structures, chosen: Tensor, name:
     known = chosen & y.reshape(len(y), -1).isfinite().all(1)
     labelled = s[known]
     refuse_undefined(head, labelled, p.name, name)
-    return Fitted(p, name, len(labelled), {}, 0.0, 1.0, head.fit(labelled))
+    scale = head.fit(labelled)
+    return Fitted(p, name, len(labelled), {}, 0.0, scale, scale)
 
 
 def _takes_constants(head: Any) -> bool:

@@ -26,7 +26,7 @@ def start_table(
     return Group(
         _data(prepared),
         *_columns(prepared),
-        _labels(config, prepared, fitted),
+        _labels(config, prepared, fitted, {name for _, name in model.own_losses()}),
         *_references(fitted),
         *_unseen(prepared),
         *_sampling(prepared),
@@ -51,7 +51,8 @@ def _columns(prepared: Prepared) -> list[Text]:
     return [Text(f"{name}: {line}") for name, store in prepared.stores.items() for line in store.card.columns]
 
 
-def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Table:
+def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted], own: set[str]) -> Table:
+    """A line for each objective; ``own`` are the properties whose heads bring their loss."""
     table = Table(
         "property", "dataset", "unit", "known (train)", "shift", "scale", "loss", "weight",
         title="Objectives", title_justify="left",
@@ -61,9 +62,9 @@ def _labels(config: RunConfig, prepared: Prepared, fitted: list[Fitted]) -> Tabl
         d = None if o.dataset == "all" else names.index(o.dataset)
         known = known_values(prepared, "train", o.property, d)
         shift = "E0" if f.property.extensive and (f.references or f.by_dataset) else several(f.shift)
-        unit = f.property.unit
+        loss, scale = ("own", "–") if o.property in own else (o.loss, f"{f.scale:.5g}")
         table.add_row(
-            o.property, o.dataset, unit, f"{known:,}", shift, f"{f.scale:.5g}", o.loss, f"{o.weight:g}"
+            o.property, o.dataset, f.property.unit, f"{known:,}", shift, scale, loss, f"{o.weight:g}"
         )
     return table
 
