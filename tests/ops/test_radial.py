@@ -64,6 +64,9 @@ def test_cutoffs_start_at_one_and_stay_zero():
 def test_gaussians_peak_at_their_centres():
     centres = torch.linspace(0, C, 5, dtype=torch.float64)
     torch.testing.assert_close(gaussian_basis(centres, C, 5).diagonal(), torch.ones(5, dtype=torch.float64))
+    far = gaussian_basis(torch.linspace(0, C, 500), C, 64)
+    assert bool(((far == 0) | (far > 1e-20)).all()), "small numbers that are slow to multiply"
+    assert float(far[far > 0].min()) < 1e-16
 
 
 def test_lengths_of_a_zero_vector_have_no_gradient():
