@@ -1,9 +1,9 @@
 """How well classes are told apart, in numbers that common classes do not flatter.
 
-Balanced accuracy is the mean, over the classes that occur, of the share that is right: 1/K by guessing. F1 is
-2 hits / (labelled + predicted), of class 1 of two, else the mean over the classes that occur. The area under the
-ROC curve, of two classes, is the chance that a row of class 1 is given more of it than one of class 0, equal ones
-counting half (Mann–Whitney).
+Balanced accuracy is the mean, over the classes that occur, of the share that is right: 1/K by guessing. F1
+is 2 hits / (labelled + predicted), of class 1 of two, else the mean over the classes that occur. The area
+under the ROC curve, of two classes, is the chance that a row of class 1 is given more of it than one of
+class 0, equal ones counting half (Mann–Whitney).
 """
 
 from __future__ import annotations
