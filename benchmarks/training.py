@@ -110,7 +110,7 @@ def _row(case: str, config: RunConfig, count: int, rounds: int) -> Row:
 
 def steps(model: Model, graphs: GraphSet, terms: list[Term]) -> Callable[[], float]:
     """Return a step of AdamW on the next batch, as training does it; it returns the loss."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, foreach=False)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     order = np.random.default_rng(0).permutation(len(graphs.counts))
     batches = [order[k : k + BATCH] for k in range(0, len(order) - BATCH + 1, BATCH)]
     turn = iter(range(10**9))

@@ -167,7 +167,7 @@ def _steps(config: RunConfig, model: Model, prepared: Prepared) -> Step:
     """A step of AdamW on the next batch, its graph built anew, as training does it; it returns the loss."""
     graphs = prepared.graphs("train", CUTOFF, 0.0)
     terms, _ = fit_heads(config, model, prepared)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, foreach=False)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     order = np.random.default_rng(0).permutation(len(graphs.counts))
     batches = [order[k : k + BATCH] for k in range(0, len(order) - BATCH + 1, BATCH)]
     turn = iter(range(10**9))

@@ -95,7 +95,7 @@ def optimiser_for(model: nn.Module, weighting: nn.Module, t: Training) -> torch.
     if learned:
         groups.append({"params": learned, "factor": t.weighting.rate, "weight_decay": 0.0})
     return torch.optim.AdamW(
-        groups, lr=t.learning_rate, betas=t.betas, weight_decay=t.weight_decay, foreach=False
+        groups, lr=t.learning_rate, betas=t.betas, weight_decay=t.weight_decay, fused=True
     )
 
 
