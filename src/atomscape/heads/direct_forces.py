@@ -23,6 +23,7 @@ from atomscape.atoms.properties import Property
 from atomscape.nn.blocks import block_of, channels_of
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.gated_vector import GatedVector
+from atomscape.nn.last_layer import LastLayer
 from atomscape.o3.irreps import Irrep, Irreps
 from atomscape.ops.segment import segment_mean
 from atomscape.shapes import Float, Tensor
@@ -72,6 +73,15 @@ class DirectForcesHead(nn.Module):
         if self.config.net_force == "zero":
             forces = forces - segment_mean(forces, s.structure, len(s))[s.structure]
         return {self.provides[0].name: forces}
+
+    def last_layer(self, embedding: Embedding, graph: Graph) -> dict[str, LastLayer]:
+        """Gated channels of every atom, less their mean where the forces add up to zero."""
+        s = graph.structures
+        hidden = self.vectors.hidden(block_of(embedding, VECTOR), embedding.invariants()).double()
+        if self.config.net_force == "zero":
+            hidden = hidden - segment_mean(hidden, s.structure, len(s))[s.structure]
+        weights = self.vectors.outer.weight.double().flatten()
+        return {self.provides[0].name: LastLayer(hidden * self.scale, weights)}
 
 
 def _is_force(p: Property) -> bool:

@@ -21,6 +21,11 @@ class GatedVector(nn.Module):
         self, h: Float[Tensor, "atoms m channels"], features: Float[Tensor, "atoms features"]
     ) -> Float[Tensor, "atoms 3"]:
         """Read the block of vectors, whose components stand in the order y, z, x."""
-        gates = (1 + self.gates(features)).unsqueeze(1)
-        y, z, x = self.outer(self.inner(h) * gates).squeeze(-1).unbind(1)
+        y, z, x = self.outer(self.hidden(h, features)).squeeze(-1).unbind(1)
         return torch.stack([x, y, z], 1)
+
+    def hidden(
+        self, h: Float[Tensor, "atoms m channels"], features: Float[Tensor, "atoms features"]
+    ) -> Float[Tensor, "atoms m hidden"]:
+        """Gated channels, which the last map reads."""
+        return self.inner(h) * (1 + self.gates(features)).unsqueeze(1)
