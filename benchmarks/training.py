@@ -21,7 +21,7 @@ from measure import Row, command
 from atomscape.data.load import load
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.config import RunConfig
-from atomscape.learn.fit import fit_heads
+from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums, total_loss

@@ -21,7 +21,7 @@ from plain_egnn import PlainNetwork
 from atomscape.data.load import load
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.config import RunConfig
-from atomscape.learn.fit import fit_heads
+from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import term_sums, total_loss
 from atomscape.learn.prepare import Prepared, prepare

@@ -8,8 +8,8 @@ import json
 import pytest
 from my_package import beats_elements
 
-from atomscape.learn.determinism import Stop
 from atomscape.learn.experiment import Stopped, run_experiment
+from atomscape.learn.machines.determinism import Stop
 
 NAME = "my_package.beats_elements"
 

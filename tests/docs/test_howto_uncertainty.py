@@ -14,7 +14,7 @@ from atomscape.learn.checkpoint import save_model
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare
 from atomscape.learn.recipe import to_yaml, validate
-from atomscape.learn.uncertain_runs import uncertain_runs
+from atomscape.learn.uncertainty.runs import uncertain_runs
 
 
 def test_the_example_sorts(tmp_path):

@@ -11,15 +11,15 @@ import torch
 from atomscape.find import available, find
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.config import RunConfig
-from atomscape.learn.fit import fit_heads
+from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.graphs import GraphSet
-from atomscape.learn.inputs import with_inputs
+from atomscape.learn.labels.inputs import with_inputs
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums, total_loss
 from atomscape.learn.prepare import prepare
 from atomscape.learn.recipe import validate
-from atomscape.learn.tuning import Weighting
-from atomscape.learn.weighting import weighting_of
+from atomscape.learn.weighting.options import Weighting
+from atomscape.learn.weighting.weights import weighting_of
 
 SMALL = {"channels": 6, "layers": 2, "cutoff": 3.0, "n_radial": 5, "l_max": 1, "average_neighbours": 3.0}
 OBJECTIVES = [

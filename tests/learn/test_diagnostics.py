@@ -78,7 +78,7 @@ def test_pulls_are_the_gradients_of_each_row(toy_structures, make_config, tmp_pa
     model = load_model(tmp_path / "run").train()
     s = toy_structures(6)
     graph, owner = neighbour_graph(s, model.cutoff), torch.zeros(6, dtype=torch.int64)
-    from atomscape.learn.fit import fit_heads
+    from atomscape.learn.constants.fit import fit_heads
     from atomscape.learn.prepare import prepare
 
     terms, _ = fit_heads(config, load_model(tmp_path / "run"), prepare(config))

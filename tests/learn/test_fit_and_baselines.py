@@ -9,7 +9,7 @@ import torch
 
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.baselines import baselines
-from atomscape.learn.fit import fit_heads
+from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare, split_rows
 

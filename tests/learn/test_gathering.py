@@ -15,8 +15,8 @@ import torch
 
 from atomscape.learn.config import RunConfig
 from atomscape.learn.gathering import gathered
+from atomscape.learn.machines.ranks import Ranks
 from atomscape.learn.prepare import PARTS, prepare
-from atomscape.learn.ranks import Ranks
 from atomscape.learn.train import train
 
 

@@ -17,8 +17,8 @@ from atomscape.data.store import write_store
 from atomscape.learn import train as loop
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.checkpoint import load_model, read_tensors
+from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.evaluate import evaluate, predict
-from atomscape.learn.fit import fit_heads
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import term_sums, total_loss
 from atomscape.learn.prepare import prepare

@@ -15,8 +15,8 @@ from atomscape.data.card import Card, records
 from atomscape.data.store import write_store
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.checkpoint import load_model
+from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.evaluate import evaluate, predict
-from atomscape.learn.fit import fit_heads
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare
 from atomscape.learn.recipe import validate

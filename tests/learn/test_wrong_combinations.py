@@ -13,8 +13,8 @@ from atomscape.atoms.structures import Structures
 from atomscape.data.card import Card, PropertyRecord
 from atomscape.data.store import write_store
 from atomscape.learn.architecture import architecture_of
+from atomscape.learn.labels.offer import offered
 from atomscape.learn.misfits import fitting_model, heads_for, refuse_labels
-from atomscape.learn.offer import offered
 from atomscape.learn.prepare import prepare
 from atomscape.o3.irreps import Irreps
 

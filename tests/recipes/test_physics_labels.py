@@ -8,7 +8,7 @@ import torch
 
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.learn.architecture import architecture_of
-from atomscape.learn.inputs import with_inputs
+from atomscape.learn.labels.inputs import with_inputs
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare
 from atomscape.o3.rotation import random_rotation

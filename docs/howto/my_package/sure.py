@@ -6,8 +6,8 @@ from pathlib import Path
 
 from atomscape.atoms.structures import Structures
 from atomscape.learn.checkpoint import load_model
-from atomscape.learn.uncertain import predict_uncertain
-from atomscape.learn.uncertainty_file import load_uncertainty
+from atomscape.learn.uncertainty.file import load_uncertainty
+from atomscape.learn.uncertainty.predict import predict_uncertain
 
 
 def sure(run: Path, structures: Structures, name: str, largest: float) -> tuple[list[int], list[int]]:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from atomscape.learn.reliability import Reliability
+    from atomscape.learn.uncertainty.reliability import Reliability
 
 
 def uncertainty(
@@ -39,8 +39,8 @@ def uncertainty(
     with one σ for all errors: an uncertainty tells something where its NLL is lower.
     """
     from atomscape.cli.output import console
-    from atomscape.learn.ensemble_file import save_ensemble
-    from atomscape.learn.uncertain_runs import other_graphs, uncertain_runs, write_judged
+    from atomscape.learn.uncertainty.ensemble_file import save_ensemble
+    from atomscape.learn.uncertainty.runs import other_graphs, uncertain_runs, write_judged
 
     screen, folder = console(), out or runs[0]
     found = uncertain_runs(runs, derivative_structures, refit)

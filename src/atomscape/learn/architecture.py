@@ -13,7 +13,7 @@ from atomscape.atoms.formulas import N_ELEMENTS
 from atomscape.atoms.properties import Property
 from atomscape.data.card import PropertyRecord
 from atomscape.learn.config import Objective, PlugIn, RunConfig, Strict
-from atomscape.learn.derive_rule import Derive, rule
+from atomscape.learn.labels.derive_rule import Derive, rule
 
 
 class HeadRecord(Strict):

@@ -18,9 +18,9 @@ from safetensors.torch import save
 
 from atomscape import __version__
 from atomscape.learn.architecture import Architecture
-from atomscape.learn.low_rank import merged
+from atomscape.learn.fine_tuning.low_rank import merged
+from atomscape.learn.machines.sharding import whole_state
 from atomscape.learn.model import Model
-from atomscape.learn.sharding import whole_state
 from atomscape.shapes import Tensor
 
 FORMAT = 1

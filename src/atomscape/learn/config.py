@@ -13,9 +13,10 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from atomscape.find import find, suggest
-from atomscape.learn.derive_rule import Derive
+from atomscape.learn.fine_tuning.options import LowRank, StartFrom
+from atomscape.learn.labels.derive_rule import Derive
 from atomscape.learn.strict import Count, Strict, refuse_unknown
-from atomscape.learn.tuning import LowRank, StartFrom, Weighting
+from atomscape.learn.weighting.options import Weighting
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_\-]+$")]
 

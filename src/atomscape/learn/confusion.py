@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from atomscape.data.store import Store
-from atomscape.learn.derive import with_derived
 from atomscape.learn.evaluate import batches_in_order, evaluating, predict
 from atomscape.learn.graphs import GraphSet
+from atomscape.learn.labels.derive import with_derived
 from atomscape.learn.model import Model
 from atomscape.shapes import Float, Int, Tensor
 

@@ -11,12 +11,12 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
 from atomscape.data.store import Store
-from atomscape.learn.derive import with_derived
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress
+from atomscape.learn.labels.derive import with_derived
+from atomscape.learn.machines.ranks import ALONE, Ranks
 from atomscape.learn.metrics import Errors, Metric
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
-from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.shapes import Tensor
 
 _ATOMS = 2048

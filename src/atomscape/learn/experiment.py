@@ -25,7 +25,7 @@ from atomscape.find import find
 from atomscape.learn.catalogue import title_of
 from atomscape.learn.checkpoint import write_atomic
 from atomscape.learn.config import RunConfig, Strict, readable
-from atomscape.learn.determinism import deterministic
+from atomscape.learn.machines.determinism import deterministic
 from atomscape.learn.recipe import apply_overrides
 from atomscape.learn.results import PACKAGES, Results, commit
 from atomscape.learn.run_folder import LAST

@@ -25,7 +25,7 @@ import torch
 from atomscape.atoms.structures import Structures
 from atomscape.data.load import cache_folder
 from atomscape.data.store import Store
-from atomscape.learn.ranks import ALONE, Ranks
+from atomscape.learn.machines.ranks import ALONE, Ranks
 from atomscape.shapes import Tensor
 
 CHUNK = 8_192

@@ -18,8 +18,8 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
-from atomscape.learn.corrupt import Corruption, corrupted, label_shapes
-from atomscape.learn.ranks import ALONE, Ranks
+from atomscape.learn.labels.corrupt import Corruption, corrupted, label_shapes
+from atomscape.learn.machines.ranks import ALONE, Ranks
 from atomscape.shapes import Int, Tensor
 
 _CHUNK = 256

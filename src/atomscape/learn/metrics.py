@@ -12,8 +12,8 @@ from math import nan, sqrt
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
+from atomscape.learn.machines.ranks import Ranks
 from atomscape.learn.objectives import OwnLoss, masked_error, rows_of
-from atomscape.learn.ranks import Ranks
 from atomscape.shapes import Int, Tensor
 from atomscape.units import DEBYE
 

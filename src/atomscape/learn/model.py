@@ -20,8 +20,8 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.find import find, suggest
 from atomscape.learn.architecture import Architecture
+from atomscape.learn.constants.references import DatasetReferences
 from atomscape.learn.objectives import ByPositions, OwnLoss, own_loss
-from atomscape.learn.references import DatasetReferences
 from atomscape.nn.embedding import Embedding
 from atomscape.shapes import Float, Int, Tensor
 

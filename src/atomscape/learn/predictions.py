@@ -29,9 +29,9 @@ from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.checkpoint import write_atomic
 from atomscape.learn.graphs import GraphSet
+from atomscape.learn.machines.ranks import Ranks
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import Prepared
-from atomscape.learn.ranks import Ranks
 from atomscape.learn.run_folder import PREDICTIONS
 from atomscape.shapes import Int, Tensor
 

@@ -19,15 +19,15 @@ from atomscape.data.mixture import Mixture, mixture
 from atomscape.data.store import Store
 from atomscape.find import find
 from atomscape.learn.config import PlugIn, RunConfig, Sampling
-from atomscape.learn.corrupt import Corruption, InTurn, corrupted
-from atomscape.learn.derive import derivable, with_derived
-from atomscape.learn.derive_rule import Derive
 from atomscape.learn.gathering import gathered
 from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
-from atomscape.learn.inputs import inputs_of, read_by_heads, refuse_unknown_values
-from atomscape.learn.offer import absent, offered, other_meaning
+from atomscape.learn.labels.corrupt import Corruption, InTurn, corrupted
+from atomscape.learn.labels.derive import derivable, with_derived
+from atomscape.learn.labels.derive_rule import Derive
+from atomscape.learn.labels.inputs import inputs_of, read_by_heads, refuse_unknown_values
+from atomscape.learn.labels.offer import absent, offered, other_meaning
+from atomscape.learn.machines.ranks import ALONE, Ranks
 from atomscape.learn.parts import PARTS, split_rows
-from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.shapes import Tensor
 
 WITHOUT_LABEL = frozenset({"feature_decorrelation"})

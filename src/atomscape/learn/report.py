@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atomscape.learn.config import RunConfig
-from atomscape.learn.fit import Fitted
+from atomscape.learn.constants.fit import Fitted
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.metrics import Metric, find_metric, shown
 from atomscape.learn.model import Model

@@ -15,14 +15,14 @@ from atomscape.learn.baselines import baselines
 from atomscape.learn.checkpoint import load_model, write_atomic
 from atomscape.learn.class_scores import class_scores
 from atomscape.learn.config import RunConfig
+from atomscape.learn.constants.fit import Fitted
 from atomscape.learn.evaluate import evaluate_graphs
-from atomscape.learn.fit import Fitted
 from atomscape.learn.graphs import GraphSet
+from atomscape.learn.machines.ranks import ALONE, Ranks
 from atomscape.learn.metrics import Metric
 from atomscape.learn.model import Model
 from atomscape.learn.predictions import Kept, write_predictions
 from atomscape.learn.prepare import PARTS, Prepared
-from atomscape.learn.ranks import ALONE, Ranks
 from atomscape.learn.run_folder import BEST, RESULTS
 from atomscape.learn.state import Progress
 

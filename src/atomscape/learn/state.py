@@ -11,8 +11,8 @@ from torch import nn
 
 from atomscape.learn.checkpoint import FORMAT, read_tensors, upgraded, write_tensors
 from atomscape.learn.ema import Average
-from atomscape.learn.sharding import spread_as, whole_state
-from atomscape.learn.weighting import FixedWeights
+from atomscape.learn.machines.sharding import spread_as, whole_state
+from atomscape.learn.weighting.weights import FixedWeights
 from atomscape.shapes import Tensor
 
 

@@ -22,21 +22,25 @@ from rich.console import Console
 
 from atomscape.data.batches import Batches
 from atomscape.data.mixture import Mixture
-from atomscape.learn.acceleration import accelerator_of, called
 from atomscape.learn.architecture import Architecture, architecture_of
 from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import RunConfig
-from atomscape.learn.determinism import Stop, deterministic
+from atomscape.learn.constants.fit import Fitted
 from atomscape.learn.diagnostics.speed import Speed
 from atomscape.learn.diagnostics.watch import Watch
 from atomscape.learn.display import Display
 from atomscape.learn.ema import Average
 from atomscape.learn.evaluate import evaluate_graphs
-from atomscape.learn.fit import Fitted
+from atomscape.learn.fine_tuning.low_rank import adapt
+from atomscape.learn.fine_tuning.transplant import Origin, Taken, adopted, origin, started
 from atomscape.learn.graphs import GraphSet
-from atomscape.learn.inputs import with_inputs
+from atomscape.learn.labels.inputs import with_inputs
 from atomscape.learn.log import Log
-from atomscape.learn.low_rank import adapt
+from atomscape.learn.machines.acceleration import accelerator_of, called
+from atomscape.learn.machines.determinism import Stop, deterministic
+from atomscape.learn.machines.ranks import Ranks, explained
+from atomscape.learn.machines.sharding import shard, together, whole
+from atomscape.learn.machines.union import known_labels, parts_of, share, share_of_loss
 from atomscape.learn.measured import elements_of, measured
 from atomscape.learn.metrics import shown
 from atomscape.learn.misfits import fitting_model, refuse_labels
@@ -44,7 +48,6 @@ from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
 from atomscape.learn.parameters import freeze, optimiser_for, set_rate, training_lines
 from atomscape.learn.prepare import PARTS, Prepared, prepare
-from atomscape.learn.ranks import Ranks, explained
 from atomscape.learn.report import end_table, start_table
 from atomscape.learn.results import Results, commit, finish
 from atomscape.learn.run_folder import (
@@ -57,12 +60,9 @@ from atomscape.learn.run_folder import (
     refuse_other_steps,
 )
 from atomscape.learn.schedule import warm_up_cosine
-from atomscape.learn.sharding import shard, together, whole
 from atomscape.learn.state import TrainingState
 from atomscape.learn.tracking import finish_trackers, start_trackers
-from atomscape.learn.transplant import Origin, Taken, adopted, origin, started
-from atomscape.learn.union import known_labels, parts_of, share, share_of_loss
-from atomscape.learn.weighting import average_gradients, mean_over, weighting_of
+from atomscape.learn.weighting.weights import average_gradients, mean_over, weighting_of
 from atomscape.ops.allocator import keep_freed_memory
 from atomscape.shapes import Tensor
 

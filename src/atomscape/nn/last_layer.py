@@ -7,7 +7,7 @@ where a head averages: summed over the atoms of a structure it is the φ of that
 component of its irreps has a φ of its own, for the same weights.
 
 With φ and the covariance of φ over the training set the variance of a prediction follows for one product of
-matrices (``learn.rigidity``). A head takes part by having the method ``last_layer``.
+matrices (``learn.uncertainty.rigidity``). A head takes part by having the method ``last_layer``.
 """
 
 from __future__ import annotations

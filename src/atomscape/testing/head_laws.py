@@ -11,7 +11,7 @@ from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
-from atomscape.learn.own_fit import Partial
+from atomscape.learn.constants.own_fit import Partial
 from atomscape.nn.embedding import Embedding
 from atomscape.o3.irreps import Irreps
 from atomscape.o3.rotation import random_rotation

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 
 from atomscape.atoms.graph import Graph
-from atomscape.learn.ranks import Ranks
+from atomscape.learn.machines.ranks import Ranks
 
 
 class Speed:

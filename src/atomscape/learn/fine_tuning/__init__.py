@@ -1,0 +1,1 @@
+"""Runs that build on other runs: encoders and heads taken over, and adapters of low rank."""

@@ -1,0 +1,1 @@
+"""How sure a model is: last layers and ensembles, fitted, calibrated, judged, drawn and kept."""
