@@ -25,6 +25,7 @@ from atomscape.testing.symmetry_laws import (
     check_supercell,
     check_translation,
     check_unimodular_cell,
+    claims_equivariance,
 )
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "check_supercell",
     "check_translation",
     "check_unimodular_cell",
+    "claims_equivariance",
 ]

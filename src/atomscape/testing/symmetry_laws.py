@@ -29,6 +29,11 @@ from atomscape.testing.compare import (
 )
 
 
+def claims_equivariance(encoder) -> bool:
+    """Whether features are to turn with the structure; ``equivariant = False`` of an encoder says not."""
+    return getattr(encoder, "equivariant", True)
+
+
 def check_rotation(encoder, structures: Structures, *, case: str = "", seed: int = 0) -> float:
     """f(R x) = D(R) f(x) for every block of every layer; forces and (symmetric) virial turn along.
 
