@@ -31,6 +31,7 @@ extensions = [
     "missing_atoms",
     "offline",
     "plain_docstrings",
+    "potentials",
     "representations",
     "results",
     "run_table",
@@ -45,6 +46,7 @@ exclude_patterns = [
     "alignment.md",  # until its experiments have been run
     "examples",
     "images/README.md",
+    "potentials.md",  # until its experiments have been run
     "gallery/sg_execution_times.rst",
 ]
 templates_path = ["_templates"]

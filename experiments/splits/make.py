@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from atomscape.atoms.formulas import reduced_formulas
+from atomscape.data.groups.duplicates import name_groups
 from atomscape.data.load import load
+from atomscape.data.sources.mlearn import SIZES
 from atomscape.data.splits import Split, random_split, write_index_file
 from atomscape.data.store import Store
 from atomscape.recipes.missing_atom import missing_atom_split
@@ -25,6 +27,11 @@ MISSING_ATOM_SEEDS = (0, 1, 2)
 
 VACANCIES = {"train": 12000, "val": 500, "test": 1000}
 """Crystals of 2 to 20 atoms; no reduced formula stands in two parts."""
+
+LIPS = {"train": 100, "val": 20, "test": 40}
+
+VALIDATE = 50
+"""Frames of 3BPA at 300 K that validate, as in the paper of MACE; of mlearn one in ten does."""
 
 
 def main() -> None:
@@ -45,6 +52,35 @@ def main() -> None:
     write_index_file(
         here / "mp_vacancies.json", vacancies_split(crystals, labelled), crystals, SEED, prefix=""
     )
+    potentials(here)
+
+
+def potentials(here: Path) -> None:
+    """Splits of the data sets that potentials are compared on, without what stands in two parts."""
+    lips = load("lips")
+    write_index_file(here / "lips.json", random_split(len(lips), LIPS, SEED), lips, SEED, prefix=None)
+    molecule = load("3bpa")
+    split = without_copies(molecule, "train_300K", "train_mixedT", VALIDATE)
+    write_index_file(here / "3bpa.json", split, molecule, SEED, prefix=None)
+    for element in SIZES:
+        crystal = load(f"mlearn:{element}")
+        split = without_copies(crystal, "train", "test", round(len(crystal.split("train")) / 10))
+        write_index_file(here / f"mlearn_{element}.json", split, crystal, SEED, prefix=None)
+
+
+def without_copies(store: Store, train: str, test: str, validate: int) -> Split:
+    """Two fixed splits of a data set, less what of the second stands in the first too, however it is turned.
+
+    ``validate`` structures of the first validate; copies of one structure stay on one side.
+    """
+    kinds = np.unique(list(name_groups([store[range(len(store))]])), return_inverse=True)[1]
+    first, second = store.split(train), store.split(test)
+    order = np.random.default_rng(SEED).permutation(kinds.max() + 1)
+    line = first[np.argsort(order[kinds[first]], kind="stable")]
+    drawn = set(kinds[line[:validate]].tolist())
+    val = np.isin(kinds[first], list(drawn))
+    clean = ~np.isin(kinds[second], kinds[first])
+    return {"train": first[~val], "val": first[val], "test": second[clean]}
 
 
 def vacancies_split(crystals: Store, rows: np.ndarray) -> Split:

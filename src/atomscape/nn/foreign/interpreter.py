@@ -1,0 +1,56 @@
+"""Where other packages live: the Python interpreter of an environment that has one.
+
+Potentials of other projects pin versions that exclude one another, and ours. So each has an environment of its
+own, and its interpreter is named by an environment variable, ``ATOMSCAPE_PEER_MACE=/…/bin/python``. Nothing is
+searched for. ``scripts/peers.py`` makes such environments.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from atomscape.find import suggest
+
+PACKAGES = {"mace": "mace-torch==0.3.16", "nequip": "nequip==0.19.1"}
+"""Module → what to install for it; the versions that our adapters were written for."""
+
+
+def variable(package: str) -> str:
+    """Name of the environment variable: ``mace`` → ``ATOMSCAPE_PEER_MACE``.
+
+    Raises
+    ------
+    LookupError
+        No package of that name is known here.
+    """
+    if package not in PACKAGES:
+        raise LookupError(
+            f"no peer {package!r}{suggest(package, list(PACKAGES))} Known: {', '.join(PACKAGES)}."
+        )
+    return f"ATOMSCAPE_PEER_{package.upper()}"
+
+
+def missing(package: str) -> str:
+    """Why the interpreter of a package cannot be had, or nothing if it can."""
+    name = variable(package)
+    path = os.environ.get(name)
+    if not path:
+        return f"{name} names no interpreter with {PACKAGES[package]}; scripts/peers.py makes one"
+    if not os.access(path, os.X_OK) or Path(path).is_dir():
+        return f"{name} is {path}, which is no interpreter; scripts/peers.py makes one"
+    return ""
+
+
+def interpreter(package: str) -> Path:
+    """Path of the interpreter, as the environment variable has it.
+
+    Raises
+    ------
+    LookupError
+        The variable is not set, or names nothing that can be run.
+    """
+    reason = missing(package)
+    if reason:
+        raise LookupError(reason)
+    return Path(os.environ[variable(package)])
