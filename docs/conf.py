@@ -43,7 +43,6 @@ extensions = [
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = [
     "_build",
-    "alignment.md",  # until its experiments have been run
     "examples",
     "images/README.md",
     "potentials.md",  # until its experiments have been run
