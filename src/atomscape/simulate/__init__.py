@@ -1,0 +1,1 @@
+"""Simulation: what an energy that can be differentiated is used for. Calculator, relaxation, dynamics."""

@@ -1,0 +1,47 @@
+"""Frames as extended xyz: positions, momenta (in ASE's units), forces, energy, as every viewer reads them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from ase.io import write
+
+from atomscape.atoms.ase import to_ase
+from atomscape.atoms.structures import Structures
+from atomscape.simulate.motion import Motion
+from atomscape.units import DALTON
+
+
+def frames_of(motion: Motion, dt: float) -> list[Atoms]:
+    """ASE structures of a batch, with velocities, forces, energy, and step and time (fs) in ``info``."""
+    bare = Structures(*(getattr(motion.structures, n) for n in _GEOMETRY))
+    images = to_ase(bare)
+    offsets = motion.structures.offsets.tolist()
+    mass = (motion.mass / DALTON).numpy()
+    for k, image in enumerate(images):
+        a, b = offsets[k], offsets[k + 1]
+        image.info |= {"step": motion.step, "time": motion.step * dt}
+        image.arrays["masses"] = mass[a:b].copy()
+        image.set_velocities(motion.velocities[a:b].numpy() / units.fs)
+        held = np.flatnonzero(motion.fixed[a:b].numpy())
+        if len(held):
+            image.set_constraint(FixAtoms(held))
+        image.calc = SinglePointCalculator(
+            image, energy=float(motion.energy[k]), forces=motion.forces[a:b].numpy().copy()
+        )
+    return images
+
+
+_GEOMETRY = ("positions", "numbers", "cell", "pbc", "structure")
+
+
+def extxyz(images: Sequence[Atoms]) -> bytes:
+    """Frames as text."""
+    text = io.StringIO()
+    write(text, list(images), format="extxyz")
+    return text.getvalue().encode()
