@@ -25,6 +25,7 @@ import torch
 from atomscape.o3.clebsch_gordan import clebsch_gordan
 from atomscape.ops.op import Op
 from atomscape.ops.segment import segment_sum
+from atomscape.ops.traced import constant_when_traced
 from atomscape.ops.transforms import lasting
 from atomscape.shapes import Float, Int, Tensor
 
@@ -112,7 +113,7 @@ _Tables = tuple[Tensor, tuple[_Block, ...]]
 _kept: dict[tuple[Coupling, torch.dtype, torch.device], _Tables] = {}
 
 
-@torch.compiler.assume_constant_result
+@constant_when_traced
 def _tables(coupling: Coupling, dtype: torch.dtype, device: torch.device) -> _Tables:
     """Constant [lm_edge, Σ (2l3+1)·rows] that turns Y into the matrices M, and terms of the blocks."""
     key = coupling, dtype, device

@@ -21,9 +21,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from atomscape.find import available, find, suggest
+from atomscape.ops.traced import constant_when_traced
 
 REFERENCE = "reference"
 OPS: dict[str, Op] = {}
@@ -126,7 +125,7 @@ class Op:
         return self.reference if name == REFERENCE else self.backends[name].run
 
 
-@torch.compiler.assume_constant_result  # a graph that is being traced must not follow the imports
+@constant_when_traced  # a graph that is being traced must not follow the imports
 def _look_for_backends(name: str) -> None:
     op = OPS.get(name)
     if op is not None and op._backends is None:

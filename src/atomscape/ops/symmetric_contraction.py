@@ -30,6 +30,7 @@ import torch
 from atomscape.o3.symmetric_coupling import symmetric_clebsch_gordan
 from atomscape.ops.convolution import Parity
 from atomscape.ops.op import Op
+from atomscape.ops.traced import constant_when_traced
 from atomscape.ops.transforms import lasting
 from atomscape.shapes import Float, Int, Tensor
 
@@ -136,7 +137,7 @@ class _Table(NamedTuple):
 _kept: dict[tuple[SymmetricCoupling, torch.dtype, torch.device], tuple[_Table, ...]] = {}
 
 
-@torch.compiler.assume_constant_result
+@constant_when_traced
 def _tables(coupling: SymmetricCoupling, dtype: torch.dtype, device: torch.device) -> tuple[_Table, ...]:
     """One table for each number of factors, kept for the next call if they can be."""
     key = coupling, dtype, device

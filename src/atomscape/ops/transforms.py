@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.autograd import forward_ad
 
+from atomscape.ops.traced import constant_when_traced
 from atomscape.shapes import Tensor
 
 
@@ -30,7 +31,7 @@ def lasting(t: Tensor) -> bool:
     return type(t) is Tensor and not t.is_inference() and not inside
 
 
-@torch.compiler.assume_constant_result  # a graph that is traced takes the answer, and torch guards it
+@constant_when_traced  # a graph that is traced takes the answer, and torch guards it
 def _in_torch_func() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -8,14 +8,12 @@ on the average of the weights, not on the weights in use.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from atomscape.learn.machines.ranks import Ranks
 from atomscape.shapes import Tensor
@@ -36,6 +34,9 @@ def shard(model: nn.Module, ranks: Ranks, precision: str) -> None:
         )
     if precision == "fp16":
         raise ValueError("training.sharded does not go with precision fp16; use bf16, or no")
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     device = str(ranks.device).partition(":")[0]
     fully_shard(model, mesh=init_device_mesh(device, (ranks.count,)), reshard_after_forward=False)
 
@@ -43,19 +44,20 @@ def shard(model: nn.Module, ranks: Ranks, precision: str) -> None:
 @contextmanager
 def together(model: nn.Module) -> Iterator[None]:
     """All weights of a sharded model are at hand in every process while this lasts; others are left alone."""
-    if not isinstance(model, FSDPModule):
+    if not _is("torch.distributed.fsdp", "FSDPModule", model):
         yield
         return
-    model.unshard()
+    sharded = cast(Any, model)
+    sharded.unshard()
     try:
         yield
     finally:
-        model.reshard()
+        sharded.reshard()
 
 
 def whole(value: Tensor) -> Tensor:
     """The full tensor of one that is spread; all processes have to ask. Others as they are."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
+    return cast(Any, value).full_tensor() if _is("torch.distributed.tensor", "DTensor", value) else value
 
 
 def whole_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -65,7 +67,18 @@ def whole_state(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def spread_as(full: Tensor, like: Tensor) -> Tensor:
     """A full tensor, spread as another one of the same shape is."""
-    if not isinstance(like, DTensor) or full.shape != like.shape:
+    if not _is("torch.distributed.tensor", "DTensor", like) or full.shape != like.shape:
         return full
-    full = full.to(cast(Tensor, like.to_local()))
-    return distribute_tensor(full, like.device_mesh, like.placements)
+    from torch.distributed.tensor import distribute_tensor
+
+    spread = cast(Any, like)
+    return distribute_tensor(full.to(spread.to_local()), spread.device_mesh, spread.placements)
+
+
+def _is(module: str, name: str, value: object) -> bool:
+    """Whether a value is of a class of torch.distributed; while its module is not loaded, nothing is.
+
+    Loading it takes a second, which a program of one process need not wait for.
+    """
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))

@@ -20,6 +20,7 @@ from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.team import threads_for
 from atomscape.ops.symmetric_contraction import SymmetricCoupling, symmetric_contraction
+from atomscape.ops.traced import constant_when_traced
 from atomscape.shapes import Float, Int, Tensor
 
 _MOST_TERMS = 10_000
@@ -43,7 +44,7 @@ def serves(A: Tensor, w: Tensor, species: Tensor, coupling: SymmetricCoupling) -
     return launch.declined(A, w) or launch.not_indices(species) or _too_long(coupling)
 
 
-@torch.compiler.assume_constant_result
+@constant_when_traced
 def _too_long(coupling: SymmetricCoupling) -> str | None:
     terms = _terms(coupling)
     return (
