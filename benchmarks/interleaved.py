@@ -27,7 +27,6 @@ def race(
     A turn repeats what is shorter, and is one call of what is longer. Who has used up ``PATIENCE`` seconds
     gets three turns at least, but no more.
     """
-    clock = process_time if threads == 1 else perf_counter
     calls, best, spent = {}, dict.fromkeys(contenders, float("inf")), dict.fromkeys(contenders, 0.0)
     for name, function in contenders.items():
         function()  # whoever compiles or imports does it here
@@ -35,10 +34,15 @@ def race(
     for done in range(rounds):
         for name, function in contenders.items():
             if done < 3 or spent[name] < PATIENCE:
-                taken = _taken(function, calls[name], clock)
-                best[name] = min(best[name], taken)
-                spent[name] += taken * calls[name]
+                seconds = taken(function, calls[name], threads)
+                best[name] = min(best[name], seconds)
+                spent[name] += seconds * calls[name]
     return best
+
+
+def taken(function: Callable[[], object], calls: int, threads: int) -> float:
+    """Seconds of one of so many calls: of CPU time with one thread, of wall time with more."""
+    return _taken(function, calls, process_time if threads == 1 else perf_counter)
 
 
 def _taken(function: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:

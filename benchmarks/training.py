@@ -3,7 +3,8 @@
 Optimiser steps of the tensor field network with a head for the gap, on molecules of QM9 (where there is
 ``ATOMSCAPE_DATA``, else, and with ``--quick``, on those of the embedded sample), once with every operation
 forced to its reference and once with the back-ends that serve by default, in turns, from the same weights.
-Times are per structure. ``training_lips`` adds potentials, several heads and several encoders.
+Times are per structure. ``training_lips`` adds potentials, several heads and several encoders,
+``training_potentials`` other packages.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import ExitStack
 import numpy as np
 import torch
 import training_lips
+import training_potentials
 from interleaved import race, threads_of_torch
 from limits import threads as words
 from measure import Row, command
@@ -47,6 +49,7 @@ def run(quick: bool, only: str = "", threads: Sequence[int] = (1, 2)) -> Iterato
                 with threads_of_torch(count):
                     yield _row(case, _config(source, options, 64 if quick else 512), count, 3 if quick else 9)
     yield from training_lips.rows(quick, only, threads)
+    yield from training_potentials.rows(quick, only, threads)
 
 
 def molecules() -> tuple[str, str]:

@@ -84,10 +84,13 @@ def _networks(source: str, only: str, count: int, quick: bool) -> Iterator[Row]:
         return
     encoder = EGNN | ({"channels": 16, "layers": 2} if quick else {})
     prepared, config = _prepared(source, encoder, ("energy", "forces"))
-    ours = _model(config, prepared)
+    ours = new_model(config, prepared)
     plain = deepcopy(ours)
     plain.encoder = PlainNetwork(plain.encoder)  # pyright: ignore[reportArgumentType]
-    steps = {"": _steps(config, ours, prepared), "plain torch": _steps(config, plain, prepared)}
+    steps = {
+        "": optimiser_steps(config, ours, prepared),
+        "plain torch": optimiser_steps(config, plain, prepared),
+    }
     first = {name: step() for name, step in steps.items()}
     error = f"{abs(first[''] / first['plain torch'] - 1):.1e}"
     taken = race(steps, count, 3 if quick else 7)
@@ -109,7 +112,7 @@ def _encoders(source: str, only: str, count: int, quick: bool) -> Iterator[Row]:
     steps = {}
     for n in {first, *cases}:
         prepared, config = _prepared(source, ENCODERS[n], ("energy", "forces"))
-        steps[n] = _steps(config, _model(config, prepared), prepared)
+        steps[n] = optimiser_steps(config, new_model(config, prepared), prepared)
     taken = race(steps, count, 3 if quick else 7)
     for n, case in cases.items():
         note = f"{BATCH / taken[n]:.3g} structures per {_second(count)}"
@@ -129,7 +132,7 @@ def _heads(source: str, only: str, count: int, quick: bool) -> Iterator[Row]:
         steps = {}
         for n in (1, *cases):
             prepared, config = _prepared(source, encoder, tuple(known[:n]))
-            steps[n] = _steps(config, _model(config, prepared), prepared, batch)
+            steps[n] = optimiser_steps(config, new_model(config, prepared), prepared, batch)
         taken = race({str(n): step for n, step in steps.items()}, count, 3 if quick else 15)
         for n, case in cases.items():
             note = f"{taken[str(n)] / taken['1']:.3f} times one head"
@@ -161,14 +164,14 @@ def _prepared(source: str, encoder: dict, properties: Sequence[str]) -> tuple[Pr
     return prepare(config), config
 
 
-def _model(config: RunConfig, prepared: Prepared) -> Model:
+def new_model(config: RunConfig, prepared: Prepared) -> Model:
     torch.manual_seed(0)
     return Model(architecture_of(config, prepared.properties))
 
 
-def _steps(config: RunConfig, model: Model, prepared: Prepared, batch: int = BATCH) -> Step:
+def optimiser_steps(config: RunConfig, model: Model, prepared: Prepared, batch: int = BATCH) -> Step:
     """A step of AdamW on the next batch, its graph built anew, as training does it; it returns the loss."""
-    graphs = prepared.graphs("train", CUTOFF, 0.0)
+    graphs = prepared.graphs("train", model.cutoff, 0.0)
     terms, _ = fit_heads(config, model, prepared)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     order = np.random.default_rng(0).permutation(len(graphs.counts))

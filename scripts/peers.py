@@ -1,8 +1,7 @@
 """Make an environment with another project's potential: ``python scripts/peers.py mace FOLDER``.
 
-The environment stands in FOLDER/mace and has the torch of this interpreter (so the same wheel is taken) and the
-package at the version that our adapters, experiments and benchmarks were written for. At the end stands the
-line that tells them of it.
+The environment stands in FOLDER/mace and has the torch of this interpreter and the package, at the version
+that our adapters, experiments and benchmarks were written for. The line that tells them of it is printed.
 """
 
 from __future__ import annotations

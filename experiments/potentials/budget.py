@@ -1,8 +1,8 @@
 """A process that may use so many seconds of CPU time and no more, over any number of attempts.
 
 Every training of this experiment runs as a process of its own under the same rule, whoever wrote it: one
-thread; the CPU time of the whole process counts, its start too; at the end of the budget it is ended. What has
-been used is written to ``spent.json`` every second, so an attempt that was broken off counts as well.
+thread; the CPU time of the whole process counts, its start too; at the end of the budget it is ended. What
+has been used is written to ``spent.json`` every second, so an attempt that was broken off counts as well.
 """
 
 from __future__ import annotations

@@ -26,7 +26,10 @@ from atomscape.learn.checkpoint import write_atomic
 from atomscape.learn.results import commit
 
 TRIAL, MARGIN = 0.06, 0.95
-"""Share of the budget that the trial may take; share of it that the schedule is made for."""
+"""Share of the budget that the trial takes; share of it that the schedule is made for."""
+
+PATIENCE = 300.0
+"""Seconds that a trial may take, whatever the budget; else a third of it."""
 
 
 def main() -> int:
@@ -88,7 +91,7 @@ def planned(task: Task, side: Side, folder: Path, seconds: float, seed: int) -> 
     Raises
     ------
     RuntimeError
-        Not even two epochs were done when a third of the budget was used up.
+        Not even two epochs were done in a third of the budget.
     """
     file = folder / "plan.json"
     if file.is_file():
@@ -104,7 +107,7 @@ def planned(task: Task, side: Side, folder: Path, seconds: float, seed: int) -> 
             seen.append((done, used))
         return len(seen) > 1 and used > TRIAL * seconds
 
-    run_within(side.command(task, place, 1000, seed), place, seconds / 3, watch=enough)
+    run_within(side.command(task, place, 1000, seed), place, max(seconds / 3, PATIENCE), watch=enough)
     if len(seen) < 2:
         raise RuntimeError(f"{seconds / 60:g} minutes are too short: see {place}/output.txt")
     (first, start), (last, end) = seen[0], seen[-1]

@@ -1,8 +1,8 @@
 """Where other packages live: the Python interpreter of an environment that has one.
 
-Potentials of other projects pin versions that exclude one another, and ours. So each has an environment of its
-own, and its interpreter is named by an environment variable, ``ATOMSCAPE_PEER_MACE=/…/bin/python``. Nothing is
-searched for. ``scripts/peers.py`` makes such environments.
+Potentials of other projects pin versions that exclude one another, and ours. So each has an environment of
+its own, and an environment variable names its interpreter, as ``ATOMSCAPE_PEER_MACE=/…/bin/python``. Nothing
+is searched for. ``scripts/peers.py`` makes such environments.
 """
 
 from __future__ import annotations

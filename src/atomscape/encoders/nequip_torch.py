@@ -1,0 +1,51 @@
+"""Networks of the package nequip (Batzner et al. 2022, arXiv:2101.03164), frozen: features, not forces.
+
+``file`` names a checkpoint of a training; without it the network is
+of random weights and of the sizes below. Where the package is not installed beside ours,
+``ATOMSCAPE_PEER_NEQUIP`` names the interpreter of an environment that has it (``scripts/peers.py``). The file
+is unpickled: use files that you trust.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atomscape.nn.foreign.encoder import ForeignEncoder
+from atomscape.nn.foreign.encoder import absent as _absent
+
+PACKAGE = "nequip"
+
+
+class Config(BaseModel):
+    """Which network; sizes count where no file is named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str | None = Field(None, description="a checkpoint of a training")
+    seed: int = Field(0, ge=0, description="of random weights")
+    elements: tuple[int, ...] = Field(tuple(range(1, 119)), min_length=1, description="atomic numbers")
+    l_max: int = Field(2, ge=0, description="largest degree of features and filters")
+    channels: int = Field(32, ge=1)
+    layers: int = Field(4, ge=1)
+    parity: Literal["natural", "both"] = "natural"
+    cutoff: float = Field(5.0, gt=0, description="Å")
+    n_radial: int = Field(8, ge=1, description="radial functions")
+    average_neighbours: float = Field(10.0, gt=0)
+
+
+def absent() -> str:
+    """Why its networks cannot be had; nothing if they can."""
+    return _absent(PACKAGE)
+
+
+def build(config: Config) -> ForeignEncoder:
+    """Load or make the network.
+
+    Raises
+    ------
+    LookupError
+        The package is neither here nor in an environment that is known.
+    """
+    return ForeignEncoder(config, PACKAGE, "nequip_features", config.model_dump(mode="json"))

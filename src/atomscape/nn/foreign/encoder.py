@@ -1,0 +1,119 @@
+"""A network of another package as an encoder: frozen features, in our layout, differentiable by positions.
+
+It runs here where its package can be imported, else in a process of its own (``apart``), the same features
+either way. Its weights stay in its own file; a model that is built on it keeps their SHA-256, and refuses
+others. The embedding holds what all layers have, blocks of one kind side by side.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+from torch import nn
+
+from atomscape.atoms.graph import Graph
+from atomscape.nn.embedding import Embedding
+from atomscape.nn.foreign.apart import features, worker
+from atomscape.nn.foreign.interpreter import missing
+from atomscape.nn.foreign.layout import blocks_of, joined
+from atomscape.o3.irreps import Irreps
+from atomscape.shapes import Float, Tensor
+
+
+def absent(package: str) -> str:
+    """Why a package's networks cannot be had, neither here nor apart; nothing if they can."""
+    return "" if importable(package) else missing(package)
+
+
+def importable(package: str) -> bool:
+    """Whether it is installed here; a folder that happens to have its name is no package."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
+class ForeignEncoder(nn.Module):
+    """The encoder; ``module`` is the file of this folder that knows the package.
+
+    Raises
+    ------
+    LookupError
+        The package is neither here nor in an environment that is known.
+    """
+
+    def __init__(self, config: Any, package: str, module: str, options: dict[str, Any]) -> None:
+        super().__init__()
+        self.config, self.package, self._module, self._options = config, package, module, options
+        reason = absent(package)
+        if reason:
+            raise LookupError(reason)
+        self._here = None
+        if importable(package):
+            self._here = importlib.import_module(f"atomscape.nn.foreign.{module}").build(options)
+        about = self._here.described() if self._here is not None else self._apart().about
+        self.cutoff, self.irreps_of_layers = float(about["cutoff"]), list(about["layers"])
+        self.elements = tuple(about["elements"])
+        self.register_buffer("precision", torch.empty(0))
+        self.register_buffer("weights_sha256", torch.tensor(list(bytes.fromhex(about["sha256"]))))
+        self.register_load_state_dict_post_hook(_refuse_other_weights(about["sha256"]))
+
+    def _apart(self) -> Any:
+        return worker(self.package, self._module, self._options)
+
+    @property
+    def irreps(self) -> Irreps:
+        """Content of the embedding."""
+        row = torch.zeros(0, sum(Irreps(irreps).dim for irreps in self.irreps_of_layers))
+        return Embedding(joined(self._blocks(row))).irreps
+
+    def forward(self, graph: Graph, layers: bool = False) -> Embedding:
+        """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along.
+
+        Raises
+        ------
+        ValueError
+            The network knows nothing of an element.
+        """
+        numbers = graph.structures.numbers
+        self._refuse_strangers(numbers)
+        blocks = self._blocks(self._row(graph))
+        names = ["species", *(f"layer {n}" for n in range(1, len(blocks)))]
+        seen = [Embedding(joined(blocks[: n + 1]), name) for n, name in enumerate(names)]
+        return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
+
+    def _row(self, graph: Graph) -> Float[Tensor, "atoms features"]:
+        s, dtype = graph.structures, self.precision.dtype
+        if self._here is None:
+            return features(self._apart(), graph.vectors, s.numbers, graph.centre, graph.neighbour, dtype)
+        self._here.to(dtype)
+        found = self._here(graph.vectors.to(dtype), s.numbers, graph.centre, graph.neighbour)
+        return torch.cat(found, 1)
+
+    def _blocks(self, row: Float[Tensor, "atoms features"]) -> list[dict[tuple[int, int], Tensor]]:
+        sizes = [Irreps(irreps).dim for irreps in self.irreps_of_layers]
+        parts = zip(row.split(sizes, 1), self.irreps_of_layers, strict=True)
+        return [blocks_of(part, irreps) for part, irreps in parts]
+
+    def _refuse_strangers(self, numbers: Tensor) -> None:
+        strangers = sorted(set(numbers.unique().tolist()) - set(self.elements))
+        if strangers:
+            names = ", ".join(chemical_symbols[z] for z in strangers)
+            known = ", ".join(chemical_symbols[z] for z in self.elements)
+            raise ValueError(f"{self.package}'s network knows nothing of {names}; its elements are {known}")
+
+
+def _refuse_other_weights(sha256: str) -> Any:
+    """A hook that compares what a model was made with."""
+
+    def check(module: nn.Module, _: Any) -> None:
+        saved = bytes(module.get_buffer("weights_sha256").tolist()).hex()
+        if saved != sha256:
+            raise ValueError(
+                f"the model was made with weights {saved[:12]}… of the foreign network; those of the file "
+                f"that it names are {sha256[:12]}…"
+            )
+
+    return check

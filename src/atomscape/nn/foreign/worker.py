@@ -1,0 +1,78 @@
+"""Features of another package's network, computed on request: ``python worker.py MODULE REQUESTS ANSWERS``.
+
+MODULE, beside this file, has ``build(options)``, which returns a network; REQUESTS and ANSWERS are
+descriptors of anonymous files (``protocol``). Requests:
+
+    build       → irreps of the layers, cutoff (Å), elements, SHA-256 of the weights
+    features    x → f(x)              x: vectors of edges; f: features of all layers side by side
+    pull        x, g → Jᵀg            J = ∂f/∂x, the vector–Jacobian product of first derivatives
+    pull_again  x, g, v → Jv, ∂(v·Jᵀg)/∂x   what the derivative of Jᵀg along v is made of
+
+It ends with its input, that is with the process that started it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from protocol import Board, receive, send
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answers_pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the package prints is no answer
+    warnings.simplefilter("ignore")
+    module, requests, answers = sys.argv[1], Board(int(sys.argv[2])), Board(int(sys.argv[3]))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    network: Any = None
+    while (message := receive(sys.stdin, requests)) is not None:
+        words, arrays = message
+        try:
+            if words["do"] == "build":
+                network = importlib.import_module(module).build(words["options"])
+                send(answers_pipe, answers, {}, **network.described())
+            else:
+                found = answer(network, words["do"], DTYPES[words["dtype"]], arrays)
+                send(answers_pipe, answers, {k: v.detach().numpy() for k, v in found.items()})
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            send(answers_pipe, answers, {}, error=text, trace=traceback.format_exc())
+
+
+def answer(
+    network: Any, what: str, dtype: torch.dtype, arrays: dict[str, np.ndarray]
+) -> dict[str, torch.Tensor]:
+    """What is asked, of edges ``x`` between atoms of these numbers."""
+    network.to(dtype)
+    t = {k: torch.from_numpy(a) for k, a in arrays.items()}
+    x = t["x"].to(dtype).requires_grad_(what != "features")
+    graph = t["numbers"], t["centre"], t["neighbour"]
+    if what == "features":
+        with torch.no_grad():
+            return {"f": side_by_side(network(x, *graph))}
+    g = t["g"].to(dtype).requires_grad_(what == "pull_again")
+    f = side_by_side(network(x, *graph))
+    (pulled,) = torch.autograd.grad(f, x, g, create_graph=what == "pull_again", materialize_grads=True)
+    if what == "pull":
+        return {"x": pulled}
+    again = torch.autograd.grad(pulled, (g, x), t["v"].to(dtype), materialize_grads=True)
+    return {"g": again[0], "x": again[1]}
+
+
+def side_by_side(layers: list[torch.Tensor]) -> torch.Tensor:
+    """Features of all layers, ``[atoms, features]``."""
+    return torch.cat(layers, dim=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""Networks in other processes: layout of features, derivatives across the border, and how processes end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atomscape.nn.foreign.apart import Worker, features, worker
+from atomscape.nn.foreign.interpreter import interpreter, missing
+from atomscape.nn.foreign.layout import blocks_of, joined
+from atomscape.nn.foreign.protocol import Board, anonymous_file
+from atomscape.o3.harmonics import spherical_harmonics
+
+TOY = '''
+import torch
+
+class Features:
+    """f_a = sum over edges of sin(Z x) and of |x|^2 x, of atoms a."""
+
+    def described(self):
+        return {"layers": ["3x0e", "1x1o"], "cutoff": 3.0, "elements": [1, 6], "sha256": "00" * 32}
+
+    def to(self, dtype):
+        pass
+
+    def __call__(self, x, numbers, centre, neighbour):
+        if bool((numbers == 92).any()):
+            raise ValueError("no uranium")
+        zero = x.new_zeros(len(numbers), 3)
+        first = zero.index_add(0, centre, torch.sin(numbers[neighbour, None] * x))
+        return [first, zero.index_add(0, centre, x.square().sum(1, keepdim=True) * x)]
+
+def build(options):
+    if options.get("fail"):
+        raise FileNotFoundError("there is no such model")
+    return Features()
+'''
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory) -> Path:
+    """A file that plays another package's network."""
+    file = tmp_path_factory.mktemp("foreign") / "toy_features.py"
+    file.write_text(TOY)
+    return file
+
+
+@pytest.fixture(scope="module")
+def running(toy):
+    """A process in our own environment that plays another's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATOMSCAPE_PEER_MACE", sys.executable)
+        process = Worker("mace", toy, {})
+        yield process
+        process.close()
+
+
+GRAPH = (torch.tensor([1, 6, 1]), torch.tensor([0, 0, 1, 2]), torch.tensor([1, 2, 0, 0]))
+
+
+def vectors() -> torch.Tensor:
+    """Four edges."""
+    return torch.linspace(-1.0, 1.2, 12, dtype=torch.float64).view(4, 3).requires_grad_()
+
+
+def reference(x: torch.Tensor) -> torch.Tensor:
+    """What the toy computes, here."""
+    numbers, centre, neighbour = GRAPH
+    zero = x.new_zeros(3, 3)
+    first = zero.index_add(0, centre, torch.sin(numbers[neighbour, None] * x))
+    return torch.cat([first, zero.index_add(0, centre, x.square().sum(1, keepdim=True) * x)], 1)
+
+
+def test_features_and_two_derivatives_cross_the_border(running):
+    x, y = vectors(), vectors()
+    ours, theirs = reference(x), features(running, y, *GRAPH, torch.float64)
+    assert torch.equal(ours, theirs)
+    weights = torch.linspace(0.1, 2, ours.numel(), dtype=torch.float64).view_as(ours).requires_grad_()
+    again = weights.detach().clone().requires_grad_()
+    (a,) = torch.autograd.grad((ours * weights).square().sum(), x, create_graph=True)
+    (b,) = torch.autograd.grad((theirs * again).square().sum(), y, create_graph=True)
+    assert torch.allclose(a, b, rtol=1e-12)
+    loss, other = a.square().sum(), b.square().sum()
+    for one, two in zip(
+        torch.autograd.grad(loss, (x, weights)), torch.autograd.grad(other, (y, again)), strict=True
+    ):
+        assert torch.allclose(one, two, rtol=1e-10)
+
+
+def test_single_precision_and_no_edges(running):
+    x = vectors().detach()
+    found = features(running, x, *GRAPH, torch.float32)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.double(), reference(x), atol=1e-6)
+    none = torch.zeros(0, dtype=torch.int64)
+    alone = features(running, x[:0], torch.tensor([6]), none, none, torch.float64)
+    assert torch.equal(alone, torch.zeros(1, 6, dtype=torch.float64))
+
+
+def test_what_goes_wrong_there_is_said_here(running, toy):
+    with pytest.raises(RuntimeError, match="ValueError: no uranium"):
+        features(running, vectors(), torch.tensor([92, 1, 1]), *GRAPH[1:], torch.float64)
+    assert torch.equal(features(running, vectors(), *GRAPH, torch.float64), reference(vectors()))
+    with pytest.raises(RuntimeError, match="there is no such model"):
+        Worker("mace", toy, {"fail": True})
+
+
+def test_a_killed_process_is_named_and_replaced(running, toy, monkeypatch):
+    monkeypatch.setenv("ATOMSCAPE_PEER_MACE", sys.executable)
+    first = worker("mace", toy, {"who": 1})
+    assert worker("mace", toy, {"who": 1}) is first
+    os.kill(first.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"process of mace .* ended with signal SIGKILL when asked"):
+        features(first, vectors(), *GRAPH, torch.float64)
+    second = worker("mace", toy, {"who": 1})
+    assert second.pid != first.pid
+    assert torch.equal(features(second, vectors(), *GRAPH, torch.float64), reference(vectors()))
+    second.close()
+
+
+def test_no_process_outlives_its_parent(toy):
+    """Not even where the parent is killed."""
+    code = (
+        "import sys, os, signal; from pathlib import Path; from atomscape.nn.foreign.apart import Worker;"
+        f"w = Worker('mace', Path({str(toy)!r}), {{}}); print(w.pid, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = {**os.environ, "ATOMSCAPE_PEER_MACE": sys.executable}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    child = int(done.stdout)
+    for _ in range(300):
+        if not _runs(child):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"process {child} is still there")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_arrays_of_every_kind_and_size():
+    """A board grows, and holds what its last message says."""
+    descriptor = anonymous_file()
+    writer, reader = Board(descriptor), Board(descriptor)
+    for size in (3, 0, 100_000, 5):
+        arrays = {
+            "a": np.arange(size, dtype=np.int64),
+            "b": np.ones((size, 2), np.float32),
+            "c": np.array(2.5),
+        }
+        found = reader.read(writer.write(arrays))
+        assert all(np.array_equal(found[k], v) and found[k].dtype == v.dtype for k, v in arrays.items())
+    os.close(descriptor)
+
+
+def test_e3nn_features_become_ours():
+    """Its harmonics, as features of two channels, are ours: order, sign and normalisation of every degree."""
+    from e3nn import o3
+
+    r = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    r = r / r.norm(dim=1, keepdim=True)
+    ours, row = spherical_harmonics(4, r), []
+    for l in range(5):
+        Y = o3.spherical_harmonics(l, r, normalize=True, normalization="component")
+        row += [Y, -2 * Y]
+    blocks = blocks_of(torch.cat(row, 1), "2x0e+2x1o+2x2e+2x3o+2x4e")
+    for l in range(5):
+        wanted = ours[:, l * l : (l + 1) ** 2]
+        assert torch.allclose(blocks[l, (-1) ** l], torch.stack([wanted, -2 * wanted], 2), atol=1e-12)
+
+
+def test_blocks_of_one_kind_are_joined():
+    row = torch.arange(22.0).view(2, 11)
+    blocks = blocks_of(row, "2x0e+2x1o+3x0e")
+    assert blocks[0, 1].tolist() == [[[0, 1, 8, 9, 10]], [[11, 12, 19, 20, 21]]]
+    assert blocks[1, -1][0].tolist() == [[3, 6], [4, 7], [2, 5]]  # y, z, x
+    both = joined([{(0, 1): torch.zeros(1, 1, 2)}, blocks_of(row[:1], "11x0e")])
+    assert both[0, 1].shape == (1, 1, 13)
+
+
+def test_interpreters_are_named_never_searched_for(monkeypatch, tmp_path):
+    monkeypatch.delenv("ATOMSCAPE_PEER_MACE", raising=False)
+    with pytest.raises(LookupError, match="ATOMSCAPE_PEER_MACE names no interpreter with mace-torch"):
+        interpreter("mace")
+    monkeypatch.setenv("ATOMSCAPE_PEER_MACE", str(tmp_path))
+    assert "which is no interpreter" in missing("mace")
+    with pytest.raises(LookupError, match="no peer 'nequp'; did you mean 'nequip'"):
+        interpreter("nequp")
