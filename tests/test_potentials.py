@@ -48,10 +48,9 @@ def test_a_budget_ends_a_process_and_attempts_add_up(experiment, tmp_path):
 
 
 def test_a_process_that_fails_is_not_finished(experiment, tmp_path):
+    failing = [sys.executable, "-c", "raise SystemExit('no frames here')"]
     with pytest.raises(RuntimeError, match="no frames here"):
-        experiment.budget.run_within(
-            [sys.executable, "-c", "raise SystemExit('no frames here')"], tmp_path, 9
-        )
+        experiment.budget.run_within(failing, tmp_path, 9)
     assert not experiment.budget.Spent.read(tmp_path).finished
 
 

@@ -172,7 +172,7 @@ def test_e3nn_features_become_ours():
 
     r = torch.randn(5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     r = r / r.norm(dim=1, keepdim=True)
-    ours, row = spherical_harmonics(4, r), []
+    ours, row = spherical_harmonics(r, 4), []
     for l in range(5):
         Y = o3.spherical_harmonics(l, r, normalize=True, normalization="component")
         row += [Y, -2 * Y]

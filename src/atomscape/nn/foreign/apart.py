@@ -39,12 +39,12 @@ class Worker:
         It could not build the network, ended, or failed at a request; what it said is shown.
     """
 
-    def __init__(self, package: str, module: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, package: str, file: Path, options: Mapping[str, Any]) -> None:
         self.package = package
         requests, answers = anonymous_file(), anonymous_file()
         said = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [str(w) for w in (interpreter(package), SCRIPT, module, requests, answers)],
+            [str(w) for w in (interpreter(package), SCRIPT, file, requests, answers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -60,6 +60,11 @@ class Worker:
     def pid(self) -> int:
         """Number of the process."""
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
 
     def ask(self, what: str, dtype: torch.dtype, **tensors: Tensor) -> dict[str, Tensor]:
         """Tensors for tensors, computed in a dtype."""
@@ -105,11 +110,11 @@ def _end(process: subprocess.Popen, descriptors: tuple[int, int]) -> None:
         os.close(descriptor)
 
 
-def worker(package: str, module: str, options: Mapping[str, Any]) -> Worker:
+def worker(package: str, file: Path, options: Mapping[str, Any]) -> Worker:
     """The process of a network, started where there is none yet; one that has ended is replaced."""
-    key = (package, module, json.dumps(dict(options), sort_keys=True), os.getpid())
+    key = (package, file, json.dumps(dict(options), sort_keys=True), os.getpid())
     found = _started(*key)
-    if found._process.poll() is not None:
+    if not found.alive:
         found.close()
         _started.cache_clear()
         found = _started(*key)
@@ -117,8 +122,8 @@ def worker(package: str, module: str, options: Mapping[str, Any]) -> Worker:
 
 
 @cache
-def _started(package: str, module: str, options: str, parent: int) -> Worker:
-    return Worker(package, module, json.loads(options))
+def _started(package: str, file: Path, options: str, parent: int) -> Worker:
+    return Worker(package, file, json.loads(options))
 
 
 def features(

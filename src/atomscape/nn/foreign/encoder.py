@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -60,14 +61,17 @@ class ForeignEncoder(nn.Module):
         self.register_buffer("weights_sha256", torch.tensor(list(bytes.fromhex(about["sha256"]))))
         self.register_load_state_dict_post_hook(_refuse_other_weights(about["sha256"]))
 
+    @property
+    def _width(self) -> int:
+        return sum(Irreps(irreps).dim for irreps in self.irreps_of_layers)
+
     def _apart(self) -> Any:
-        return worker(self.package, self._module, self._options)
+        return worker(self.package, Path(__file__).with_name(f"{self._module}.py"), self._options)
 
     @property
     def irreps(self) -> Irreps:
         """Content of the embedding."""
-        row = torch.zeros(0, sum(Irreps(irreps).dim for irreps in self.irreps_of_layers))
-        return Embedding(joined(self._blocks(row))).irreps
+        return Embedding(joined(self._blocks(torch.zeros(0, self._width)))).irreps
 
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along.
@@ -86,6 +90,8 @@ class ForeignEncoder(nn.Module):
 
     def _row(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         s, dtype = graph.structures, self.precision.dtype
+        if not s.n_atoms:
+            return graph.vectors.new_zeros(0, self._width, dtype=dtype)
         if self._here is None:
             return features(self._apart(), graph.vectors, s.numbers, graph.centre, graph.neighbour, dtype)
         self._here.to(dtype)

@@ -31,7 +31,7 @@ class Features:
             digest.update(name.encode() + value.detach().float().contiguous().numpy().tobytes())
         return {
             "layers": [str(self.model.node_embedding.linear.irreps_out), *products],
-            "cutoff": float(self.model.r_max),
+            "cutoff": round(float(self.model.r_max), 6),
             "elements": self.elements,
             "sha256": digest.hexdigest(),
         }

@@ -1,6 +1,6 @@
-"""Features of another package's network, computed on request: ``python worker.py MODULE REQUESTS ANSWERS``.
+"""Features of another package's network, computed on request: ``python worker.py FILE REQUESTS ANSWERS``.
 
-MODULE, beside this file, has ``build(options)``, which returns a network; REQUESTS and ANSWERS are
+FILE, a module such as ``mace_features.py``, has ``build(options)``, which returns a network; REQUESTS and ANSWERS are
 descriptors of anonymous files (``protocol``). Requests:
 
     build       → irreps of the layers, cutoff (Å), elements, SHA-256 of the weights
@@ -13,8 +13,8 @@ It ends with its input, that is with the process that started it.
 
 from __future__ import annotations
 
-import importlib
 import os
+import runpy
 import sys
 import traceback
 import warnings
@@ -32,14 +32,14 @@ def main() -> None:
     answers_pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the package prints is no answer
     warnings.simplefilter("ignore")
-    module, requests, answers = sys.argv[1], Board(int(sys.argv[2])), Board(int(sys.argv[3]))
+    file, requests, answers = sys.argv[1], Board(int(sys.argv[2])), Board(int(sys.argv[3]))
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     network: Any = None
     while (message := receive(sys.stdin, requests)) is not None:
         words, arrays = message
         try:
             if words["do"] == "build":
-                network = importlib.import_module(module).build(words["options"])
+                network = runpy.run_path(file)["build"](words["options"])
                 send(answers_pipe, answers, {}, **network.described())
             else:
                 found = answer(network, words["do"], DTYPES[words["dtype"]], arrays)
