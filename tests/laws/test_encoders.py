@@ -22,11 +22,20 @@ SMALL = {
     "head_channels": 4,
 }
 
+# Products of features within a layer: with few neighbours on average, dense crystals would make numbers that
+# float32 does not hold. One variant has all that they add; the rest is layers and operations of the others.
+OWN = {
+    "mace": {"l_max": 2, "layers": 2, "average_neighbours": 30.0},
+    "nequip": {"l_max": 1, "layers": 2, "average_neighbours": 30.0, "parity": "both"},
+}
+
 
 def _variants(name: str) -> list[dict]:
-    """Settings of an encoder to test: all symmetry modes and degrees it offers."""
+    """Settings of an encoder to test: all symmetry modes and degrees it offers, or its own."""
     fields = find("encoders", name).Config.model_fields
     base = {k: v for k, v in SMALL.items() if k in fields}
+    if name in OWN:
+        return [{**base, **OWN[name]}]
     modes = ("natural", "both", "so3") if "parity" in fields else (None,)
     degrees = (1, 2, 3) if "l_max" in fields else (None,)
     wide = {"both": (1, 2), "so3": (1, 2)}

@@ -53,6 +53,13 @@ class Layout:
         made = runs[0] if len(runs) == 1 else torch.cat(runs, 1)
         return torch.nn.functional.pad(made, (0, 0, 0, to.lm - made.shape[1]))
 
+    def narrowed(
+        self, x: Float[Tensor, "atoms lm channels"], to: Layout
+    ) -> Float[Tensor, "atoms narrow channels"]:
+        """The same features without the degrees, and without the run, that a smaller layout does not have."""
+        kept = [run[:, : (to.l_max + 1) ** 2] for run in x.split((self.l_max + 1) ** 2, 1)[: to.runs]]
+        return kept[0] if len(kept) == 1 else torch.cat(kept, 1)
+
     def embedding(self, x: Float[Tensor, "atoms lm channels"], layer: str) -> Embedding:
         """Label the blocks."""
         return Embedding(dict(zip(self.keys, self.split(x), strict=True)), layer)

@@ -28,10 +28,10 @@ class Filter(NamedTuple):
 class RadialNetwork(nn.Module):
     """Radial weights R(r) of every path and channel: basis → hidden → paths × channels (no biases).
 
-    Without biases R is exactly zero where the cut-off basis is, so no message survives beyond the cutoff. The
-    last layer is left to the convolution, which applies it edge by edge. With ``unit_within``, a cutoff in Å,
-    the last layer starts such that R has unit mean square over the sphere of that radius; without it R starts
-    at about 0.05.
+    There are ``layers`` hidden ones. Without biases R is exactly zero where the cut-off basis is: no message
+    survives beyond the cutoff. The last layer is left to the convolution, which applies it edge by edge. With
+    ``unit_within``, a cutoff in Å, the last layer starts such that R has unit mean square over the sphere of
+    that radius; without it R starts at about 0.05.
     """
 
     def __init__(
@@ -42,10 +42,13 @@ class RadialNetwork(nn.Module):
         channels: int,
         unit_within: float | None = None,
         basis: str = "bessel",
+        layers: int = 1,
     ) -> None:
         super().__init__()
         self.n_radial, self.paths, self.channels, self.basis = n_radial, paths, channels, basis
         self.hidden = nn.Linear(n_radial, hidden, bias=False) if hidden else None
+        further = range(layers - 1 if hidden else 0)
+        self.further = nn.ModuleList(nn.Linear(hidden, hidden, bias=False) for _ in further)
         self.out = nn.Linear(hidden or n_radial, paths * channels, bias=False)
         nn.init.normal_(self.out.weight, std=(hidden or n_radial) ** -0.5)
         if unit_within is not None:
@@ -67,6 +70,8 @@ class RadialNetwork(nn.Module):
         """Return the activations before the last layer, and its weights."""
         if self.hidden is not None:
             radial = silu(self.hidden(radial))
+        for linear in self.further:
+            radial = silu(linear(radial))
         return Filter(radial, self.out.weight.t().unflatten(1, (self.paths, self.channels)), None)
 
 
