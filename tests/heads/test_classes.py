@@ -51,6 +51,19 @@ def test_a_supercell_has_the_probabilities_of_its_cell():
     torch.testing.assert_close(there["shape_class"], here["shape_class"], rtol=0, atol=1e-12)
 
 
+def test_smoothed_labels_are_torchs():
+    """Cross-entropy with label smoothing, as torch has it, for logits whose softmax these are."""
+    s = cases.mixed_batch()
+    labels = [float(k % 5) for k in range(len(s))]
+    graph, smoothed = graph_of(s, shape_class=labels), head(smoothing=0.2)
+    log_p = smoothed(random_embedding(BOTH, s.n_atoms), graph)["shape_class"]
+    wanted = torch.nn.functional.cross_entropy(
+        log_p, torch.tensor(labels).long(), reduction="none", label_smoothing=0.2
+    )
+    torch.testing.assert_close(smoothed.losses(log_p, graph), wanted)
+    assert (smoothed.losses(log_p, graph) - head().losses(log_p, graph)).abs().max() > 1e-3
+
+
 def test_mirror_images_are_apart_on_request_only():
     """Without ``chiral`` the answer is the same; with it pseudoscalars change sign and it is another."""
     s = cases.ethanol()

@@ -9,7 +9,9 @@ images have the same probabilities up to rounding. The loss is the cross-entropy
 labelled, which is least where the probabilities are the frequencies; of atoms the mean over those of a
 structure that are labelled. With ``balanced`` it is weighed by n / (K n_k), where n_k of n rows of the
 training part are of this one of K classes: rare classes then count as much as common ones, and probabilities
-are those of classes that are equally common.
+are those of classes that are equally common. With ``smoothing`` ε the labelled class counts 1 − ε and all
+classes share the rest (Szegedy et al. 2016, arXiv:1512.00567, section 7): a network that knows its training
+set by heart then does not grow ever surer, which costs other heads of the same encoder their best weights.
 """
 
 from __future__ import annotations
@@ -42,11 +44,12 @@ class Config(BaseModel):
     hidden: int = Field(64, ge=1)
     balanced: bool = Field(False, description="weigh classes so that all count alike")
     chiral: bool = Field(False, description="tell mirror images apart; needs an encoder with pseudoscalars")
+    smoothing: float = Field(0.0, ge=0, lt=1, description="share of a label that all classes get alike")
 
     @model_serializer(mode="wrap")
     def _short(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         """Leave out what is not used, so that models without it keep their hash."""
-        return {k: v for k, v in write(self).items() if k != "balanced" or v}
+        return {k: v for k, v in write(self).items() if k not in ("balanced", "smoothing") or v}
 
 
 class ClassHead(nn.Module):
@@ -92,7 +95,7 @@ class ClassHead(nn.Module):
         return {self.provides[0].name: self.whole(u).double().log_softmax(1)}
 
     def losses(self, prediction: Float[Tensor, "rows classes"], graph: Graph) -> Float[Tensor, " structures"]:
-        """−log p of the labelled class, in nats; NaN where no class is known.
+        """−log p of the labelled class, in nats, smoothed as asked; NaN where no class is known.
 
         Raises
         ------
@@ -101,6 +104,8 @@ class ClassHead(nn.Module):
         """
         target, known = self.targets(graph.structures)
         chosen = prediction.gather(1, target.unsqueeze(1)).squeeze(1)
+        if self.config.smoothing:
+            chosen = torch.lerp(chosen, prediction.mean(1), self.config.smoothing)
         if self.config.balanced:
             chosen = chosen * self.weights[target]
         return self._of_structures(-chosen, known, graph)
