@@ -15,9 +15,6 @@ from pathlib import Path
 import torch
 from apart import Apart, absent, here, race_apart
 from ase.build import bulk
-from atomscape.simulate.dynamics import forces_of, started
-from atomscape.simulate.integrators import VelocityVerlet
-from atomscape.simulate.loading import load_potential
 from interleaved import threads_of_torch
 from limits import threads as words
 from measure import Row, command
@@ -32,6 +29,9 @@ from atomscape.find import available
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.config import RunConfig
 from atomscape.learn.model import Model
+from atomscape.simulate.dynamics import forces_of, started
+from atomscape.simulate.integrators import VelocityVerlet
+from atomscape.simulate.loading import load_potential
 
 QUESTION = "md"
 CUTOFF, LATTICE, CALLS = 4.0, 3.61, 5
