@@ -292,6 +292,10 @@ PROPERTIES: dict[str, Property] = {
 }
 
 
+COPIES = {"non_conservative_forces": "forces", "non_conservative_stress": "stress"}
+"""Properties that are learned as such, and of which the labels are those of a derivative of the energy."""
+
+
 def property_named(name: str) -> Property | None:
     """Return the property of that name, or None if the vocabulary does not have it."""
     return PROPERTIES.get(name)

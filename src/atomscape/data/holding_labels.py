@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from atomscape.atoms.properties import property_named
+from atomscape.atoms.properties import COPIES, property_named
 from atomscape.atoms.structures import Structures
 from atomscape.find import suggest
 from atomscape.shapes import Bool, Tensor
@@ -28,9 +28,6 @@ WHATEVER_THE_GEOMETRY = frozenset(
         "fixed",
     }
 )
-FIRST_ORDER = {"non_conservative_forces": "forces", "non_conservative_stress": "stress"}
-"""Labels that are learned as such, and are those of a derivative."""
-
 SAID_OF_CHANGES = frozenset(
     {
         "missing_positions",
@@ -71,7 +68,7 @@ def holding_labels(
 def refuse_keeping(s: Structures, keep: Sequence[str]) -> None:
     """Raise ``ValueError`` for a label that cannot be kept, or is not there."""
     for name in keep:
-        known = property_named(FIRST_ORDER.get(name, name))
+        known = property_named(COPIES.get(name, name))
         if known is not None and known.derivative_of is not None:
             raise ValueError(
                 f"keep: {name} is a derivative of the {known.derivative_of}, which changes with the first "

@@ -9,9 +9,10 @@ import torch
 
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.store import Store
-from atomscape.learn.graphs import GraphSet, fully_periodic_stress
+from atomscape.learn.graphs import GraphSet
 from atomscape.learn.labels.derive import with_derived
 from atomscape.learn.machines.ranks import ALONE, Ranks
 from atomscape.learn.metrics import Errors, Metric
@@ -91,27 +92,41 @@ def evaluate(
     LookupError
         The model has heads for several datasets and none was named.
     """
-    rules = model.architecture.rules
-    labels = [
-        p for p in model.properties if {p, rules[p].label if p in rules else p} & store.properties.keys()
-    ]
-    if not labels:
-        raise ValueError(
-            f"nothing to compare: the model predicts {', '.join(model.properties)}; "
-            f"{store.card.name} has labels {', '.join(store.properties) or 'none'}; "
-            "without DATA the run's own data is measured, with what corruptions make of it"
-        )
+    labels = comparable(model, store)
     whose = whose_heads(model, store, dataset)
     names = model.architecture.datasets
     row = names.index(whose) if whose in names else 0
     own = {(0, p): head for (d, p), head in model.own_losses().items() if d == row}
-    errors = Errors((dataset or store.card.name,), [model.properties[p] for p in labels], own)
+    errors = Errors((dataset or store.card.name,), list(labels.values()), own)
     for structures, predictions in predict(model, store, rows, whose):
-        structures = with_derived(fully_periodic_stress(structures), rules)
+        structures = with_derived(structures, model.architecture.rules)
         graph = neighbour_graph(structures, model.cutoff) if own else None
         first = torch.zeros(len(structures), dtype=torch.int64)
         errors.add(predictions, structures, first, graph)
     return errors.metrics()
+
+
+def comparable(model: Model, store: Store) -> dict[str, Property]:
+    """What a model predicts and a store has labels of, or labels from which the model's rules make them.
+
+    Raises
+    ------
+    ValueError
+        There is nothing of the kind.
+    """
+    rules, offered = model.architecture.rules, store.properties.keys()
+    found = {
+        name: p
+        for name, p in model.properties.items()
+        if name in offered or (name in rules and rules[name].label in offered)
+    }
+    if not found:
+        raise ValueError(
+            f"nothing to compare: the model predicts {', '.join(model.properties)}; "
+            f"{store.card.name} has labels {', '.join(offered) or 'none'}; "
+            "without DATA the run's own data is measured, with what corruptions make of it"
+        )
+    return found
 
 
 def whose_heads(model: Model, store: Store, dataset: str | None) -> str | None:

@@ -157,13 +157,6 @@ def with_labels_of(structures: Structures, properties: dict[str, Property], want
     return replace(structures.to(dtype=torch.float64), labels=labels)
 
 
-def fully_periodic_stress(s: Structures) -> Structures:
-    """Stress needs a volume: labels on structures not periodic in three directions count as unknown."""
-    if "stress" not in s.labels:
-        return s
-    return s.with_labels(stress=torch.where(s.pbc.all(1).view(-1, 1, 1), s.labels["stress"], torch.nan))
-
-
 def _all_edges(
     structures: Structures, cutoff: float, cache_bytes: float, ranks: Ranks
 ) -> tuple[Tensor, Edges | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,11 +19,12 @@ from atomscape.data.load import load
 from atomscape.data.mixture import Mixture, mixture
 from atomscape.data.store import Store
 from atomscape.find import find
-from atomscape.learn.config import PlugIn, RunConfig, Sampling
+from atomscape.learn.config import RunConfig, Sampling
+from atomscape.learn.evenly import evenly
 from atomscape.learn.gathering import gathered
-from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
+from atomscape.learn.graphs import GraphSet, with_labels_of
 from atomscape.learn.labels.corrupt import Corruption, InTurn, corrupted
-from atomscape.learn.labels.derive import derivable, with_derived
+from atomscape.learn.labels.derive import derivable, kept_with, with_derived
 from atomscape.learn.labels.derive_rule import Derive
 from atomscape.learn.labels.inputs import inputs_of, read_by_heads, refuse_unknown_values
 from atomscape.learn.labels.offer import absent, offered, other_meaning
@@ -86,7 +88,7 @@ class Prepared:
         """
         makers = {d: c for d, c in self.corruptions.items() if name in c.properties and dataset in (None, d)}
         train, owner = self.structures["train"], self.dataset["train"]
-        rows = torch.cat([_evenly((owner == d).nonzero().squeeze(1), DRAWN) for d in makers])
+        rows = torch.cat([_some(owner, d) for d in makers])
         return corrupted(train[rows], owner[rows], rows, makers, {}, self.seed, 0)
 
     def labelled(self, name: str) -> Structures:
@@ -103,8 +105,7 @@ class Prepared:
             return True
         train, owner = self.structures["train"], self.dataset["train"]
         for d in owner.unique().tolist() if dataset is None else [dataset]:
-            rows = _evenly((owner == d).nonzero().squeeze(1), DRAWN)
-            drawn = train[rows]
+            drawn = train[_some(owner, d)]
             if d in self.corruptions:
                 drawn = self.corruptions[d](drawn, np.random.default_rng((self.seed, d)))
             if bool(drawn.labels[name].isfinite().any()):
@@ -140,11 +141,11 @@ def prepare(config: RunConfig, ranks: Ranks = ALONE) -> Prepared:
     names = [d.name for d in config.data]
     made = {name for c in corruptions.values() for name in c.properties}
     labels = reads | inputs | properties
+    wanted = [(_wanted(config, name) | set(inputs) | set(reads)) - made - WITHOUT_LABEL for name in names]
+    corruptions = {k: _corruption(config.data[k].corrupt, rules[k], wanted[k]) for k in corruptions}
 
     def adapt(d: int, s: Structures) -> Structures:
-        wanted = (_wanted(config, names[d]) | set(inputs) | set(reads)) - made - WITHOUT_LABEL
-        s = with_derived(fully_periodic_stress(s), rules[d])
-        return fully_periodic_stress(with_labels_of(s, labels, wanted))
+        return with_labels_of(with_derived(s, rules[d]), labels, wanted[d])
 
     structures, dataset = {}, {}
     for part in PARTS:
@@ -164,11 +165,14 @@ def prepare(config: RunConfig, ranks: Ranks = ALONE) -> Prepared:
     return prepared
 
 
-def _corruption(asked: PlugIn | tuple[PlugIn, ...]) -> Any:
+def _corruption(asked: Any, rules: Mapping[str, Derive] | None = None, wanted: Set[str] = frozenset()) -> Any:
+    """What a config does to structures; with a label that it keeps, it keeps what is made of that label."""
     if isinstance(asked, tuple):
-        return InTurn(tuple(_corruption(one) for one in asked))
-    module = find("data.corruptions", asked.kind)
-    return module.build(module.Config(**asked.options))
+        return InTurn(tuple(_corruption(one, rules, wanted) for one in asked))
+    module, options = find("data.corruptions", asked.kind), asked.options
+    if options.get("keep") and rules:
+        options = options | {"keep": kept_with(options["keep"], rules, wanted)}
+    return module.build(module.Config(**options))
 
 
 def _derived(config: RunConfig, dataset: str, known: dict[str, Property]) -> dict[str, Derive]:
@@ -181,9 +185,10 @@ def _derived(config: RunConfig, dataset: str, known: dict[str, Property]) -> dic
     return rules
 
 
-def _evenly(rows: Tensor, most: int) -> Tensor:
-    """At most so many rows, spread over all."""
-    return rows[torch.linspace(0, len(rows) - 1, most).long()] if len(rows) > most else rows
+def _some(owner: Tensor, dataset: int) -> Tensor:
+    """Rows of a dataset, of which there may be very many: at most ``DRAWN``, spread over all."""
+    rows = (owner == dataset).nonzero().squeeze(1)
+    return rows[evenly(len(rows), DRAWN)]
 
 
 def _per_atom(properties: dict[str, Property]) -> frozenset[str]:

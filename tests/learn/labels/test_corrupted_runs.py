@@ -53,11 +53,28 @@ def test_a_label_that_holds_for_no_structure_is_refused(make_config, toy):
         assert prepare(noisy(make_config, toy, "{property: gap}", more)).holds("gap", None)
 
 
+def test_what_is_made_of_a_kept_label_is_kept(make_config, toy):
+    """Also where the label itself is not learned; what is made of a label that is not kept is lost."""
+    bounds = "{property: wide, derive: {label: gap, at_least: 4}, head: {kind: classes}}"
+    for row in (bounds, f"{{property: gap}}, {bounds}"):
+        prepared = prepare(noisy(make_config, toy, row, ", keep: [gap]"))
+        drawn = prepared.graphs("train", 3.0, 0.0).drawn([0, 1, 2])
+        assert drawn.labels["position_noise"].isfinite().all()
+        for name in prepared.properties:
+            assert drawn.labels[name].equal(prepared.structures["train"][[0, 1, 2]].labels[name])
+    with pytest.raises(ValueError, match=r"'wide' on 'all': structures are changed"):
+        prepare(noisy(make_config, toy, f"{{property: energy}}, {bounds}", ", keep: [energy]"))
+    with pytest.raises(ValueError, match=r"no label 'energy'"):
+        prepare(noisy(make_config, toy, bounds, ", keep: [gap, energy]"))
+
+
 def test_forces_that_are_no_derivative_cannot_be_kept_either(make_config, toy):
     row, more = "{property: non_conservative_forces}", ", keep: [non_conservative_forces]"
     config = noisy(make_config, toy, row, more)
     with pytest.raises(ValueError, match=r"keep: non_conservative_forces .* first order"):
         prepare(config)
+    with pytest.raises(ValueError, match=r"keep: (non_conservative_)?forces .* first order"):
+        prepare(noisy(make_config, toy, row, ", keep: [forces]"))
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(broken_and_whole, tmp_path, quiet, monkeypatch):

@@ -13,15 +13,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from atomscape.learn.checkpoint import write_atomic
 from atomscape.learn.diagnostics import collapse, gradients, paths
+from atomscape.learn.evenly import evenly
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term
 from atomscape.learn.run_folder import DIAGNOSTICS
+from atomscape.shapes import Int, Tensor
 
 MOST = 8
 """Structures that are looked at."""
@@ -45,7 +46,7 @@ class Look:
         ]
 
 
-def look(model: Model, terms: Sequence[Term], graphs: GraphSet, rows: np.ndarray) -> Look:
+def look(model: Model, terms: Sequence[Term], graphs: GraphSet, rows: Int[Tensor, " chosen"]) -> Look:
     """Look at a model on some structures; its weights and their gradients are left alone."""
     device, mode = next(model.parameters()).device, model.training
     graph, dataset = graphs.batch(rows)
@@ -92,8 +93,7 @@ class Watch:
     def take(self, model: Model, terms: Sequence[Term], graphs: GraphSet, where: dict[str, int]) -> None:
         """Look, and note it; ``where`` are the epoch and the step."""
         start = time.monotonic()
-        rows = np.unique(np.linspace(0, len(graphs) - 1, MOST).astype(np.int64))
-        seen = look(model, terms, graphs, rows)
+        seen = look(model, terms, graphs, evenly(len(graphs), MOST))
         self._last = time.monotonic() - start
         self._spent += self._last
         self.words = seen.words

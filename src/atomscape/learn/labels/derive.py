@@ -6,7 +6,7 @@ instead. The rule is kept with the head, so that a model is judged on other data
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import torch
@@ -45,8 +45,21 @@ def derivable(
     return property_by(r, name, offered[r.label]), r
 
 
+def kept_with(keep: Sequence[str], rules: Mapping[str, Derive], wanted: Set[str]) -> tuple[str, ...]:
+    """Labels that stay where those in ``keep`` do: what is made of them, and they themselves if wanted."""
+    made = [name for name, r in rules.items() if r.label in keep]
+    sources = {rules[name].label for name in made}
+    return tuple(dict.fromkeys([*(name for name in keep if name in wanted or name not in sources), *made]))
+
+
 def with_derived(structures: Structures, rules: Mapping[str, Derive]) -> Structures:
-    """Structures with the labels that rules make of those they have, as far as they lack them."""
+    """Structures with the labels that rules make of those they have, as far as they lack them.
+
+    Stress needs a volume: labels on structures not periodic in three directions count as unknown.
+    """
+    if "stress" in structures.labels:
+        whole = structures.pbc.all(1).view(-1, 1, 1)
+        structures = structures.with_labels(stress=torch.where(whole, structures.labels["stress"], torch.nan))
     made = {
         name: made_by(r, structures.labels[r.label])
         for name, r in rules.items()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from atomscape.atoms.properties import COPIES
+
 
 class Derive(BaseModel):
     """How a label is made: a copy of another or, with a bound, 1 where that keeps to it and 0 elsewhere."""
@@ -34,11 +36,8 @@ class Derive(BaseModel):
         return low + self.label + ("" if self.at_most is None else f" ≤ {self.at_most:g}")
 
 
-RULES: dict[str, Derive] = {
-    "non_conservative_forces": Derive(label="forces"),
-    "non_conservative_stress": Derive(label="stress"),
-    "metal": Derive(label="gap", at_most=0.0),
-}
+RULES: dict[str, Derive] = {name: Derive(label=label) for name, label in COPIES.items()}
+RULES["metal"] = Derive(label="gap", at_most=0.0)
 """Properties that need no words: each is made by this rule unless the objective has one of its own."""
 
 

@@ -13,11 +13,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from atomscape.atoms.structures import Structures
 from atomscape.learn.evaluate import batches_in_order, evaluating
+from atomscape.learn.evenly import evenly
 from atomscape.learn.graphs import GraphSet
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import rows_of
@@ -31,7 +31,7 @@ from atomscape.learn.uncertainty.last_layers import (
     served_datasets,
 )
 from atomscape.learn.uncertainty.rigidity import Rigidity, outer_sum, rigidity_of
-from atomscape.shapes import Float, Tensor
+from atomscape.shapes import Float, Int, Tensor
 
 DERIVATIVE_STRUCTURES = 32
 _ATOMS = 512
@@ -143,18 +143,16 @@ def known_rows(
     model: Model, graphs: GraphSet, derivative_structures: int = 0, shares: bool = False
 ) -> Iterator[KnownRows]:
     """Walk through a part: first the properties of heads on all structures, then derivatives on some."""
-    everything: Sequence[int] = range(len(graphs))
-    yield from _walk(model, graphs, everything, (), shares)
+    yield from _walk(model, graphs, torch.arange(len(graphs)), (), shares)
     derivatives = model.architecture.derivatives
     if derivatives and derivative_structures > 0:
-        some = np.unique(np.linspace(0, len(graphs) - 1, min(derivative_structures, len(graphs))).round())
-        yield from _walk(model, graphs, some.astype(int).tolist(), derivatives, False)
+        yield from _walk(model, graphs, evenly(len(graphs), derivative_structures), derivatives, False)
 
 
 def _walk(
-    model: Model, graphs: GraphSet, chosen: Sequence[int], derivatives: Sequence[str], shares: bool
+    model: Model, graphs: GraphSet, index: Int[Tensor, " chosen"], derivatives: Sequence[str], shares: bool
 ) -> Iterator[KnownRows]:
-    device, index = next(model.parameters()).device, torch.as_tensor(list(chosen), dtype=torch.int64)
+    device = next(model.parameters()).device
     for span in batches_in_order(graphs.counts[index], _ATOMS):
         graph, dataset = graphs.batch(index[span.start : span.stop])
         graph, dataset = graph.to(device), dataset.to(device)

@@ -14,9 +14,9 @@ from atomscape.atoms.properties import Property
 from atomscape.data.load import load
 from atomscape.find import suggest
 from atomscape.learn.checkpoint import load_model, read_tensors, write_atomic
-from atomscape.learn.evaluate import whose_heads
-from atomscape.learn.graphs import GraphSet, fully_periodic_stress, with_labels_of
-from atomscape.learn.labels.derive import derivable, with_derived
+from atomscape.learn.evaluate import comparable, whose_heads
+from atomscape.learn.graphs import GraphSet, with_labels_of
+from atomscape.learn.labels.derive import with_derived
 from atomscape.learn.labels.inputs import options
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import Prepared, prepare
@@ -117,19 +117,10 @@ def other_graphs(model: Model, data: str, dataset: str | None = None) -> GraphSe
     store = load(data)
     whose = whose_heads(model, store, dataset)
     index = -1 if whose is None else model.architecture.datasets.index(whose)
-    rules, offered = model.architecture.rules, dict(store.properties)
-    for name, given in rules.items():
-        made = derivable(name, given, offered)
-        offered |= {} if made is None else {name: made[0]}
-    known = {name: p for name, p in model.properties.items() if name in offered}
-    if not known:
-        raise ValueError(
-            f"nothing to judge by: the model predicts {', '.join(model.properties)}; {data} has labels "
-            f"{', '.join(store.properties) or 'none'}"
-        )
-    labels = _read(model, offered, data) | known
-    structures = with_derived(store[list(range(len(store)))], rules)
-    structures = fully_periodic_stress(with_labels_of(structures, labels, set(labels)))
+    known = comparable(model, store)
+    labels = _read(model, known | store.properties, data) | known
+    structures = with_derived(store[list(range(len(store)))], model.architecture.rules)
+    structures = with_labels_of(structures, labels, set(labels))
     per_atom = frozenset(name for name, p in labels.items() if p.per == "atom")
     return GraphSet(structures, torch.full((len(store),), index), per_atom, model.cutoff)
 
