@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.learn import train as loop
@@ -15,6 +16,7 @@ from atomscape.learn.objectives import Term
 from atomscape.learn.train import train
 from atomscape.learn.weighting.balanced import BalancedWeights
 from atomscape.learn.weighting.learned import LearnedWeights
+from atomscape.learn.weighting.options import Weighting
 
 
 def term(name: str, loss: str = "mse", weight: float = 1.0) -> Term:
@@ -153,3 +155,23 @@ def test_gradients_of_a_frozen_encoder_cannot_be_balanced(make_config, tmp_path,
     config = make_config("training.weighting=gradient", "training.freeze=[encoder]")
     with pytest.raises(ValueError, match="all of it is frozen"):
         train(config, tmp_path / "run", console=quiet)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"kind": "learned", "every": 3}, r"every is an option of kind: gradient.* options of learned: rate"),
+        ({"kind": "gradient", "rate": 2}, r"rate is an option of kind: learned.*: every, asymmetry"),
+        ({"asymmetry": 1}, r"asymmetry is an option of kind: gradient, and fixed .* of fixed: none"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused(given, message):
+    with pytest.raises(ValidationError, match=message):
+        Weighting.model_validate(given)
+
+
+@pytest.mark.parametrize("given", ["learned", {"kind": "gradient", "every": 3}, "fixed"])
+def test_a_weighting_is_read_again_as_it_is_written(given):
+    """Written out it has the defaults of every kind."""
+    made = Weighting.model_validate(given)
+    assert Weighting.model_validate(made.model_dump()) == made
