@@ -30,6 +30,7 @@ from atomscape.learn.diagnostics.speed import Speed
 from atomscape.learn.diagnostics.watch import Watch
 from atomscape.learn.display import Display
 from atomscape.learn.ema import Average
+from atomscape.learn.epoch_line import epoch_line
 from atomscape.learn.evaluate import evaluate_graphs
 from atomscape.learn.fine_tuning.low_rank import adapt
 from atomscape.learn.fine_tuning.transplant import Origin, Taken, adopted, origin, started
@@ -42,7 +43,6 @@ from atomscape.learn.machines.ranks import Ranks, explained
 from atomscape.learn.machines.sharding import shard, together, whole
 from atomscape.learn.machines.union import known_labels, parts_of, share, share_of_loss
 from atomscape.learn.measured import elements_of, measured
-from atomscape.learn.metrics import shown
 from atomscape.learn.misfits import fitting_model, refuse_labels
 from atomscape.learn.model import Model
 from atomscape.learn.objectives import Term, term_sums
@@ -359,15 +359,6 @@ def _end_epoch(run: Run) -> None:
     record |= {"weights": weights} if weights else {}
     if run.ranks.main:
         p.log_bytes = run.log.write(record)
-        many = len(run.prepared.stores) > 1
         run.display.speed(speed)
         run.display.evaluated(metrics, len(run.prepared.stores))
-        maes = "  ".join(
-            "{}{} {:.4g} {}".format(f"{m.dataset}: " if many else "", m.property, *shown(m.mae, m.unit))
-            for m in metrics
-        )
-        mark = "  best" if better else ""
-        factors = "  weights " + "  ".join(f"{k} {w:.3g}" for k, w in weights.items()) if weights else ""
-        run.display.line(
-            f"epoch {p.epoch:4d}  train {mean_loss:.4f}  val {loss:.4f}  MAE {maes}{mark}{factors}"
-        )
+        run.display.line(epoch_line(p.epoch, mean_loss, loss, metrics, better, weights))
