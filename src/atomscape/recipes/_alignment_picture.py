@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from atomscape.recipes._alignment_data import TASKS
+from atomscape.recipes._figure import figure_of
 
 FULL = 30.0
 """Per cent at which a colour is full."""
@@ -48,15 +49,10 @@ def draw(gains: Sequence[Mapping[str, Any]], path: Path | None = None) -> Any:
     ImportError
         matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'atomscape[plot]'") from error
     encoders = list(dict.fromkeys(g["encoder"] for g in gains))
     rows, columns = rows_of(gains), columns_of(gains)
     size = (1.6 + 1.35 * len(columns) * len(encoders), 1.3 + 0.55 * len(rows))
-    fig = pyplot.figure(figsize=size) if path is None else matplotlib.figure.Figure(figsize=size)
+    fig = figure_of(size, path)
     axes = fig.subplots(1, len(encoders), squeeze=False, sharey=True)[0]
     for ax, encoder in zip(axes, encoders, strict=True):
         _panel(ax, [g for g in gains if g["encoder"] == encoder], rows, columns)

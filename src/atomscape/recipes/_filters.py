@@ -29,6 +29,7 @@ from atomscape.learn.experiment import Value, trained
 from atomscape.learn.model import Model
 from atomscape.learn.recipe import validate
 from atomscape.learn.results import Results
+from atomscape.recipes._figure import figure_of
 from atomscape.shapes import Float, Tensor
 
 TARGET_ERROR = 1.0
@@ -199,14 +200,7 @@ def draw(curves: Sequence[Curve], path: Path | None = None) -> Any:
     ImportError
         matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'atomscape[plot]'") from error
-    # A figure of pyplot where it is shown (gallery), one without windows where it is only written.
-    size = (4.6 * len(curves), 3.6)
-    fig = pyplot.figure(figsize=size) if path is None else matplotlib.figure.Figure(figsize=size)
+    fig = figure_of((4.6 * len(curves), 3.6), path)
     for ax, c in zip(fig.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
         low, high = sorted((min(0, c.exact.min()), max(0, c.exact.max())))
         room = 0.08 * (high - low) or c.size

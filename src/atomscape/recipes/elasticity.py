@@ -29,6 +29,7 @@ from atomscape.learn.experiment import Options, Outcome, Value
 from atomscape.learn.model import Model
 from atomscape.o3.irreps import Irreps
 from atomscape.o3.rotation import random_rotation
+from atomscape.recipes._figure import figure_of
 from atomscape.recipes._filters import Law, learned
 
 TARGET = "all nine elastic constants of three crystals within 1 %"
@@ -146,12 +147,9 @@ def draw(found: Mapping[str, tuple[float, float, float]], path: Path | None = No
     ImportError
         matplotlib is not installed.
     """
-    try:
-        import matplotlib.figure
-        from matplotlib import cm, pyplot
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'atomscape[plot]'") from error
-    fig = pyplot.figure(figsize=(10, 6)) if path is None else matplotlib.figure.Figure(figsize=(10, 6))
+    fig = figure_of((10, 6), path)
+    from matplotlib import cm
+
     theta, phi = np.mgrid[0 : np.pi : 61j, 0 : 2 * np.pi : 121j]
     d = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
     angle = np.linspace(0, 2 * np.pi, 361)

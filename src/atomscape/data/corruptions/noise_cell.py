@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.holding_labels import holding_labels
-from atomscape.data.noise_levels import Level, drawn_levels, refuse_levels
+from atomscape.data.noise_levels import Level, drawn_levels
 
 
 class Config(BaseModel):
@@ -32,11 +32,6 @@ class Config(BaseModel):
     sigma: Level = Field(0.02, description="two numbers: drawn between them, log-uniformly, per structure")
     share: float = Field(1.0, gt=0, le=1, description="share of the crystals that are strained")
     keep: tuple[str, ...] = Field((), description="labels of clean crystals that strained ones keep")
-
-    @field_validator("sigma")
-    @classmethod
-    def _positive(cls, sigma: Level) -> Level:
-        return refuse_levels(sigma)
 
 
 @dataclass(frozen=True)

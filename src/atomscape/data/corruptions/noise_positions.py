@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from atomscape.atoms.properties import PROPERTIES, Property
 from atomscape.atoms.structures import Structures
 from atomscape.data.holding_labels import holding_labels
-from atomscape.data.noise_levels import Level, drawn_levels, refuse_levels
+from atomscape.data.noise_levels import Level, drawn_levels
 from atomscape.ops.segment import segment_mean, segment_sum
 from atomscape.shapes import Float, Tensor
 
@@ -43,11 +43,6 @@ class Config(BaseModel):
     atoms: float = Field(1.0, gt=0, le=1, description="share of the atoms that are moved")
     share: float = Field(1.0, gt=0, le=1, description="share of the structures that are noisy")
     keep: tuple[str, ...] = Field((), description="labels of clean structures that noisy ones keep")
-
-    @field_validator("sigma")
-    @classmethod
-    def _positive(cls, sigma: Level) -> Level:
-        return refuse_levels(sigma)
 
 
 @dataclass(frozen=True)
