@@ -10,6 +10,7 @@ import typer
 from atomscape import __version__
 from atomscape.cli import (
     complete,
+    crystals,
     data,
     demo,
     doctor,
@@ -18,11 +19,14 @@ from atomscape.cli import (
     info,
     label,
     map,
+    md,
     recipe,
+    relax,
     report,
     represent,
     train,
     uncertainty,
+    validate,
     view,
 )
 from atomscape.cli.output import show_error
@@ -51,6 +55,12 @@ app.command("embed")(embed.embed)
 app.command("represent")(represent.represent)
 app.command("label")(label.label)
 app.command("complete")(complete.complete)
+app.command("relax")(relax.relax)
+app.command("md")(md.md)
+app.command("eos")(crystals.eos)
+app.command("elastic")(crystals.elastic)
+app.command("phonons")(crystals.phonons)
+app.command("validate")(validate.validate)
 app.command("map")(map.map_page)
 app.command("view")(view.view)
 app.command("doctor")(doctor.doctor)

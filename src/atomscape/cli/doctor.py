@@ -22,6 +22,7 @@ EXTRAS = {
     "rdkit": "molecules",
     "tblite": "label: GFN2-xTB",
     "pyscf": "label: DFT",
+    "phonopy": "simulate: phonons",
     "tensorboard": "tensorboard",
     "triton": "gpu: kernels for GPUs",
 }

@@ -1,0 +1,180 @@
+"""``atomscape relax``: structures go downhill, their cells too where wanted."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from atomscape.cli.simulating import Dataset, Device, Dtype, Json, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ase import Atoms
+
+    from atomscape.simulate.relax import Relaxed
+
+
+class Cell(StrEnum):
+    """What of the cell may change."""
+
+    fixed = "fixed"
+    isotropic = "isotropic"
+    free = "free"
+
+
+class Way(StrEnum):
+    """How to go downhill."""
+
+    lbfgs = "lbfgs"
+    fire = "fire"
+
+
+def relax(
+    run: Run,
+    what: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file that ASE reads, a store or a named dataset.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Relaxed structures, .xyz.", show_default="FILE-relaxed.xyz")
+    ] = None,
+    cell: Annotated[Cell, typer.Option(help="What of the cell may change.")] = Cell.fixed,
+    pressure: Annotated[float, typer.Option(help="Outer pressure in GPa, where the cell may change.")] = 0.0,
+    optimiser: Annotated[Way, typer.Option(help="lbfgs takes fewer steps, fire is sturdier.")] = Way.lbfgs,
+    fmax: Annotated[float, typer.Option(min=0, help="Largest force that counts as none, eV/Å.")] = 0.02,
+    smax: Annotated[float, typer.Option(min=0, help="Largest stress that counts as none, GPa.")] = 0.05,
+    steps: Annotated[int, typer.Option(min=0, help="At most so many.")] = 500,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first so many structures only.")] = None,
+    trajectory: Annotated[bool, typer.Option(help="Also write every step.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Atoms that are relaxed together.")] = 2048,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what OUT has already.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
+    json: Json = None,
+    dataset: Dataset = None,
+    dtype: Dtype = None,
+    device: Device = "cpu",
+) -> None:
+    """Relax structures, many at a time; atoms that ASE's FixAtoms holds stay.
+
+    Relaxed structures are written as their batch is done, with energy, forces and stress, in the order given.
+    A structure that is not at rest after all steps is written too, with `converged=F`; the exit status is
+    then 2.
+    """
+    from atomscape.cli.output import console
+    from atomscape.cli.simulating import images_of, potential_of, steps_shown, write_json
+    from atomscape.learn.evaluate import batches_in_order
+    from atomscape.units import GPA
+
+    potential = potential_of(run, dataset, dtype, device)
+    images = images_of(what, slice(limit))
+    target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-relaxed.xyz")
+    path = target.with_name(f"{target.stem}-steps.xyz") if trajectory else None
+    start = _opened(target, path, resume, overwrite)
+    options: dict[str, Any] = {"optimiser": optimiser.value, "fmax": fmax, "smax": smax * GPA, "steps": steps}
+    options |= {"cell": cell.value, "pressure": pressure * GPA}
+    rows: list[dict[str, Any]] = []
+    with steps_shown("relaxing", len(images)) as tell:
+        for span in batches_in_order([len(image) for image in images[start:]], batch):
+            some = images[start + span.start : start + span.stop]
+            done = _relaxed(potential, some, options, path, lambda w, n=span.start: tell(start + n, w))
+            rows += _written(target, some, done, start + span.start)
+    _told(console(), rows, target, cell is not Cell.fixed)
+    write_json(json, {"model": potential.model.hash, **options, "structures": rows})
+    if not all(row["converged"] for row in rows):
+        raise typer.Exit(2)
+
+
+def _opened(target: Path, path: Path | None, resume: bool, overwrite: bool) -> int:
+    """How many structures are there already; others are cleared."""
+    from atomscape.cli.simulating import refuse_existing
+
+    if target.suffix not in (".xyz", ".extxyz"):
+        raise ValueError(f"--out {target}: structures are written as extended xyz, so name it NAME.xyz")
+    if resume and target.is_file():
+        from ase.io import read
+
+        done = read(target, ":", format="extxyz")
+        return len(done) if isinstance(done, list) else 1
+    refuse_existing([f for f in (target, path) if f is not None], overwrite)
+    for f in (target, path):
+        if f is not None:
+            f.parent.mkdir(parents=True, exist_ok=True)
+            f.write_bytes(b"")
+    return 0
+
+
+def _relaxed(potential, images: Sequence[Atoms], options: dict[str, Any], path: Path | None, tell) -> Relaxed:
+    from atomscape.atoms.ase import to_ase
+    from atomscape.simulate.reading import fixed_atoms, structures_of
+    from atomscape.simulate.relax import relax as go
+    from atomscape.simulate.trajectory import extxyz
+
+    def watch(step) -> None:
+        tell(f"step {step.number}: {len(step.which)} left, {float(step.fmax.max()):.3g} eV/Å")
+        if path is not None:
+            frames = to_ase(step.structures)
+            for frame, k in zip(frames, step.which.tolist(), strict=True):
+                frame.info |= {"structure": k, "step": step.number}
+            with path.open("ab") as f:
+                f.write(extxyz(frames))
+
+    s = structures_of(images, potential.inputs)
+    return go(potential, s, fixed=fixed_atoms(images), observe=watch, **options)
+
+
+def _written(target: Path, before: Sequence[Atoms], done: Relaxed, first: int) -> list[dict[str, Any]]:
+    """Append relaxed structures; a line of numbers for each."""
+    from atomscape.atoms.ase import to_ase
+    from atomscape.simulate.trajectory import extxyz
+    from atomscape.units import GPA
+
+    frames, rows = to_ase(done.structures), []
+    for k, (image, frame) in enumerate(zip(before, frames, strict=True)):
+        moved = frame.positions - image.positions
+        if image.cell.rank == 3:  # what the cell carried along does not count
+            before_moved = image.get_scaled_positions(wrap=False) @ frame.cell.array
+            moved = frame.positions - before_moved
+        rows.append(
+            {
+                "structure": first + k,
+                "formula": image.get_chemical_formula(),
+                "converged": bool(done.converged[k]),
+                "steps": int(done.steps[k]),
+                "energy_ev": float(done.structures.labels["energy"][k]),
+                "fmax_ev_per_a": float(done.fmax[k]),
+                "smax_gpa": float(done.smax[k]) / GPA,
+                "largest_move_a": float((moved**2).sum(1).max() ** 0.5),
+                "volume_change": frame.cell.volume / image.cell.volume - 1 if image.cell.rank == 3 else None,
+            }
+        )
+        frame.set_constraint(image.constraints)
+        frame.info |= {"converged": bool(done.converged[k]), "steps": int(done.steps[k])}
+    with target.open("ab") as f:
+        f.write(extxyz(frames))
+    return rows
+
+
+def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool) -> None:
+    from atomscape.cli.output import table
+
+    names = ["", "structure", "steps", "energy, eV", "force, eV/Å", "moved, Å"]
+    made = table(*names, *(("stress, GPa", "volume, %") if cells else ()), right=(0, 2, 3, 4, 5, 6, 7))
+    for row in rows[:20]:
+        cell = ()
+        if cells:
+            cell = f"{row['smax_gpa']:.3f}", f"{100 * (row['volume_change'] or 0):+.2f}"
+        made.add_row(
+            str(row["structure"]),
+            row["formula"],
+            f"{row['steps']}" + ("" if row["converged"] else " (not at rest)"),
+            f"{row['energy_ev']:.6f}",
+            f"{row['fmax_ev_per_a']:.4f}",
+            f"{row['largest_move_a']:.3f}",
+            *cell,
+        )
+    screen.print(made)
+    rest = sum(row["converged"] for row in rows)
+    screen.print(f"{rest:,} of {len(rows):,} at rest, written to {target}")
