@@ -17,6 +17,9 @@ def test_files_are_found():
     assert {"tfn", "schnet"} <= set(available("encoders"))
     assert {"scalar", "atom_scalar"} <= set(available("heads"))
     assert find("encoders", "schnet") is import_module("atomscape.encoders.schnet")
+    assert find("encoders", "foreign.mace") is import_module("atomscape.encoders.foreign.mace")
+    with pytest.raises(LookupError, match="'foreign' cannot be imported"):
+        find("encoders", "foreign.mice")
 
 
 @pytest.mark.parametrize("kind", KINDS)

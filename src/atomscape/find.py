@@ -2,7 +2,8 @@
 
 A plug-in is a module. It is found, in this order, as
 
-1. a dotted path to any importable module (``"my_package.my_encoder"``),
+1. a dotted path to any importable module (``"my_package.my_encoder"``), or to a file in a folder of that
+   folder (``"foreign.mace"``),
 2. a file in the folder of that kind inside this package,
 3. an entry point of another installed package in the group ``atomscape.<kind>``.
 
@@ -51,7 +52,7 @@ def find(kind: str, name: str) -> ModuleType:
     """
     _check(kind)
     if "." in name:
-        return _imported(name)
+        return _imported(f"atomscape.{kind}.{name}" if _in_a_sub_folder(kind, name) else name)
     if name in _files(kind):
         return import_module(f"atomscape.{kind}.{name}")
     for entry in _offered(kind).select(name=name):
@@ -60,6 +61,11 @@ def find(kind: str, name: str) -> ModuleType:
     raise LookupError(
         f"no {_in_words(kind)} called {name!r}{suggest(name, names)} Known: {', '.join(names)}."
     )
+
+
+def _in_a_sub_folder(kind: str, name: str) -> bool:
+    *folders, file = name.split(".")
+    return resources.files("atomscape").joinpath(*kind.split("."), *folders, f"{file}.py").is_file()
 
 
 def _in_words(kind: str) -> str:

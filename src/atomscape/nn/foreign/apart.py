@@ -53,7 +53,7 @@ class Worker:
             env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": str(torch.get_num_threads())},
         )
         self._requests, self._answers, self._said = Board(requests), Board(answers), said
-        self.close = weakref.finalize(self, _end, self._process, (requests, answers))
+        self.close = weakref.finalize(self, _end, self._process, said, (requests, answers))
         self.about = self._ask("build", {}, options=dict(options))[0]
 
     @property
@@ -102,10 +102,11 @@ class Worker:
         )
 
 
-def _end(process: subprocess.Popen, descriptors: tuple[int, int]) -> None:
+def _end(process: subprocess.Popen, said: Any, descriptors: tuple[int, int]) -> None:
     """End a process and give back what it shared."""
     process.kill()
     process.communicate()
+    said.close()
     for descriptor in descriptors:
         os.close(descriptor)
 

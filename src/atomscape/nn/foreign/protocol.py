@@ -14,7 +14,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Board:
 
     def write(self, arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         """Put arrays down; what is returned tells the reader where and what they are."""
-        found = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+        found = {name: np.asarray(a, order="C") for name, a in arrays.items()}
         places, end = [], 0
         for name, a in found.items():
             places.append({"name": name, "shape": a.shape, "dtype": a.dtype.str, "at": end})
@@ -64,13 +64,13 @@ def anonymous_file() -> int:
         return os.dup(file.fileno())
 
 
-def send(pipe: TextIO, board: Board, arrays: Mapping[str, np.ndarray], **words: Any) -> None:
+def send(pipe: Any, board: Board, arrays: Mapping[str, np.ndarray], **words: Any) -> None:
     """Write a message."""
     pipe.write(json.dumps({**words, "arrays": board.write(arrays)}) + "\n")
     pipe.flush()
 
 
-def receive(pipe: TextIO, board: Board) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+def receive(pipe: Any, board: Board) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
     """Read a message: its words and its arrays; None at the end of the pipe."""
     line = pipe.readline()
     if not line:

@@ -1,7 +1,7 @@
 """Features of another package's network, computed on request: ``python worker.py FILE REQUESTS ANSWERS``.
 
-FILE, a module such as ``mace_features.py``, has ``build(options)``, which returns a network; REQUESTS and
-ANSWERS are descriptors of anonymous files (``protocol``). Requests:
+FILE, such as ``mace_features.py``, has ``build(options)``, which returns a network; REQUESTS and ANSWERS are
+descriptors of anonymous files (``protocol``). Requests:
 
     build       → irreps of the layers, cutoff (Å), elements, SHA-256 of the weights
     features    x → f(x)              x: vectors of edges; f: features of all layers side by side

@@ -1,0 +1,1 @@
+"""Networks of other packages as encoders, ``encoder.kind=foreign.mace``; they need those packages."""
