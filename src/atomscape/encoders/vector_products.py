@@ -6,12 +6,14 @@ functions, and angles between neighbours come from products of up to three sums 
 with features h_i and n̄ mean neighbours:
 
     A_i = W (1/n̄) Σ_j Σ_paths R_path(r_ij) · (h_j ⊗ Y(r̂_ij))     convolution to degree 1
-    B_i = all symmetric products of up to three of A_i, per channel, weighted by element
+    B_i = all symmetric products of up to three of A_i / √(1 + ⟨A_i²⟩), per channel, weighted by element
     h_i ← W_skip h_i + W_out B_i
 
 The products are those of MACE (Batatia et al. 2022, arXiv:2206.07697, eq. 10 and 11) where only degrees 0 and
 1 exist: s, s², v·v, s³, s v·v and v, s v, s² v, v v·v. A product of three sums over neighbours sees four
-atoms at once; two layers see angles and dihedrals of everything within two cutoffs.
+atoms at once; two layers see angles and dihedrals of everything within two cutoffs. ⟨A²⟩ is the mean over
+all channels and components of an atom: without it three layers of cubes would be a polynomial of degree 27,
+and an atom with twice as many neighbours as were trained on would have energies beyond all bounds.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ class Layer(nn.Module):
 
 
 def bounded(A: Float[Tensor, "atoms lm channels"]) -> Float[Tensor, "atoms lm channels"]:
-    """A / √(1 + mean A²), the mean being over all that an atom has: near A where small, of unit size where large."""
+    """A / √(1 + mean A²), a mean over all that an atom has: A if that is small, of unit size if large."""
     return A * (1 + A.square().mean((1, 2), keepdim=True)).rsqrt()
 
 
