@@ -11,6 +11,7 @@ import torch
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import read, write
+from atomscape.learn.last_layers import derivative_features, features_of
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.neighbours import neighbour_graph
@@ -19,7 +20,6 @@ from atomscape.data.card import PropertyRecord
 from atomscape.learn.architecture import Architecture, HeadRecord
 from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import PlugIn
-from atomscape.learn.last_layers import derivative_features, features_of
 from atomscape.learn.model import Model
 
 

@@ -47,7 +47,7 @@ def test_birch_and_murnaghan_are_found_again():
 
 
 def test_moduli_of_a_pair_potential(lennard_jones, crystal):
-    """Cauchy: C12 = C44 of central forces without stress. B of both routes; no stress is off the cubic ones."""
+    """Cauchy: C12 = C44 of central forces without stress; B of both routes; other constants are zero."""
     found = elastic_constants(lennard_jones, crystal)
     C11, C12, C44 = found.C[0, 0], found.C[0, 1], found.C[3, 3]
     assert pytest.approx(C44, rel=2e-3) == C12
