@@ -11,10 +11,12 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Kernels are compiled once per session and forgotten with it; processes that it starts (the workers of
-# xdist, commands under test) inherit the folder.
+# xdist, commands under test) inherit the folder, also those whose cache of data is one of their own.
 if "ATOMSCAPE_CACHE" not in os.environ:
     os.environ["ATOMSCAPE_CACHE"] = tempfile.mkdtemp(prefix="atomscape-tests-")
     atexit.register(shutil.rmtree, os.environ["ATOMSCAPE_CACHE"], ignore_errors=True)
+
+os.environ.setdefault("ATOMSCAPE_KERNELS", str(Path(os.environ["ATOMSCAPE_CACHE"]) / "kernels"))
 
 from atomscape.testing import shape_checks
 

@@ -21,6 +21,7 @@ def test_every_operation_with_a_back_end_is_asked():
 
 def test_kernels_are_counted(tmp_path, monkeypatch):
     """The cache that is named is the one that is used."""
+    monkeypatch.delenv("ATOMSCAPE_KERNELS", raising=False)
     monkeypatch.setenv("ATOMSCAPE_CACHE", str(tmp_path))
     assert kernels()["kernel cache"] == f"{tmp_path / 'kernels'}: none kept yet"
     (tmp_path / "kernels").mkdir()

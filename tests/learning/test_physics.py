@@ -9,13 +9,15 @@ import pytest
 from atomscape.learn.experiment import run_experiment
 
 RECIPES = ["gravity", "inertia", "dipole_field", "elasticity", "cross_product"]
+SOON = {"gravity": {"epochs": 24}, "inertia": {"epochs": 24}}
+"""Recipes that reach their target in less than half of their own epochs."""
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_target_is_met(name, tmp_path):
-    """With the recipe's own settings; the picture is there, and the test part agrees too."""
+    """With the recipe's own settings, or sooner; the picture is there, and the test part agrees too."""
     out = tmp_path / "out"
-    outcome = run_experiment(name, {"seed": 1}, out)
+    outcome = run_experiment(name, {"seed": 1, **SOON.get(name, {})}, out)
     assert outcome.met, outcome.figure
     record = json.loads((out / "results.json").read_text())
     assert sum(v["target"] is not None for v in record["values"]) >= 1

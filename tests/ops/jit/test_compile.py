@@ -19,6 +19,7 @@ RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.delenv("ATOMSCAPE_KERNELS", raising=False)
     monkeypatch.setenv("ATOMSCAPE_CACHE", str(tmp_path))
     return tmp_path / "kernels"
 
@@ -120,6 +121,9 @@ def test_nothing_is_left_behind_when_the_disk_is_full(folder, monkeypatch):
 
 
 def test_which_folder(monkeypatch):
+    monkeypatch.setenv("ATOMSCAPE_KERNELS", "~/kernels of this machine")
+    assert kernel_folder() == Path.home() / "kernels of this machine"
+    monkeypatch.delenv("ATOMSCAPE_KERNELS")
     monkeypatch.setenv("ATOMSCAPE_CACHE", "/somewhere")
     assert kernel_folder() == Path("/somewhere/kernels")
     monkeypatch.setenv("ATOMSCAPE_CACHE", "~/mine")

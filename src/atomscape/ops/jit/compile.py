@@ -27,11 +27,14 @@ _engines: list[llvm.ExecutionEngine] = []  # they own the machine code
 
 
 def kernel_folder() -> Path:
-    """Folder of compiled kernels: ``$ATOMSCAPE_CACHE/kernels``, else in the user's cache folder.
+    """Folder of compiled kernels: ``$ATOMSCAPE_KERNELS``, else ``kernels`` in the cache folder.
 
-    Users without a home keep them with temporary files.
+    The cache folder is ``$ATOMSCAPE_CACHE``, else the user's; users without a home keep kernels with
+    temporary files. A place of their own is for machines that share the cache of data over a network.
     """
     try:
+        if own := os.environ.get("ATOMSCAPE_KERNELS"):
+            return Path(own).expanduser()
         if given := os.environ.get("ATOMSCAPE_CACHE"):
             return Path(given).expanduser() / "kernels"
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser()
