@@ -11,7 +11,6 @@ import torch
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import read, write
-from atomscape.learn.last_layers import derivative_features, features_of
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.neighbours import neighbour_graph
@@ -21,6 +20,7 @@ from atomscape.learn.architecture import Architecture, HeadRecord
 from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import PlugIn
 from atomscape.learn.model import Model
+from atomscape.learn.uncertainty.last_layers import derivative_features, features_of
 
 
 def copper(a: float, shake: float, rng: np.random.Generator):

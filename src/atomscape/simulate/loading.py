@@ -13,8 +13,8 @@ from ase.data import atomic_numbers
 
 from atomscape.find import suggest
 from atomscape.learn.checkpoint import load_model
-from atomscape.learn.inputs import options
-from atomscape.learn.low_rank import merged
+from atomscape.learn.fine_tuning.low_rank import merged
+from atomscape.learn.labels.inputs import options
 from atomscape.learn.model import Model
 from atomscape.nn.radial import RadialNetwork, with_radial_tables
 from atomscape.simulate.potential import ModelPotential

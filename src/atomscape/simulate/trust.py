@@ -17,10 +17,10 @@ from typing import Protocol, runtime_checkable
 
 from atomscape.atoms.graph import Graph
 from atomscape.learn.checkpoint import load_model
-from atomscape.learn.ensemble import Ensemble, together
-from atomscape.learn.uncertain import uncertain
-from atomscape.learn.uncertainty import LastLayerUncertainty
-from atomscape.learn.uncertainty_file import UNCERTAINTY, load_uncertainty
+from atomscape.learn.uncertainty.ensemble import Ensemble, together
+from atomscape.learn.uncertainty.file import UNCERTAINTY, load_uncertainty
+from atomscape.learn.uncertainty.fit import LastLayerUncertainty
+from atomscape.learn.uncertainty.predict import uncertain
 from atomscape.shapes import Tensor
 from atomscape.simulate.loading import RunOrModel
 from atomscape.simulate.potential import ModelPotential
