@@ -116,7 +116,7 @@ def phonons(
     with quiet():
         ph = _phonopy(structure, repeats, symprec)
         ph.generate_displacements(distance=displacement)
-        displaced = [c for c in ph.supercells_with_displacements if c is not None]
+        displaced = [c for c in ph.supercells_with_displacements or () if c is not None]
         ph.forces = _forces(potential, displaced)
         ph.produce_force_constants()
         ph.symmetrize_force_constants()
@@ -125,7 +125,7 @@ def phonons(
         ph.run_total_dos()
         ph.run_thermal_properties(t_min=0, t_max=1000, t_step=50)
         dos, thermal = ph.get_total_dos_dict(), ph.get_thermal_properties_dict()
-        on_mesh = ph.get_mesh_dict()["frequencies"]
+        on_mesh: Any = ph.get_mesh_dict()
     return Phonons(
         distances,
         bands,
@@ -135,7 +135,7 @@ def phonons(
         thermal["temperatures"],
         thermal["heat_capacity"],
         float(thermal["free_energy"][0]),
-        float(min(on_mesh.min(), *(b.min() for b in bands))),
+        float(min(on_mesh["frequencies"].min(), *(b.min() for b in bands))),
         repeats,
         len(displaced),
     )
@@ -197,7 +197,7 @@ def _bands(ph: Phonopy) -> tuple[tuple, tuple, tuple]:
                 ticks[x] = name
             elif name not in ticks[former].split("|"):
                 ticks[former] += f"|{name}"
-    return distances, tuple(np.asarray(f) for f in found["frequencies"]), tuple(sorted(ticks.items()))
+    return distances, tuple(np.asarray(f) for f in found["frequencies"] or ()), tuple(sorted(ticks.items()))
 
 
 def _points(segment: str) -> list[str]:

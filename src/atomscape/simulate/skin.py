@@ -16,7 +16,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.shapes import Bool, Tensor
 
 SKIN = 0.5
-"""Å that pay on a CPU, from ten to a few hundred atoms (``benchmarks/md.py``)."""
+"""Å. The search is fast, so any skin pays little: more of it, and more pairs have to be judged."""
 
 
 class NeighbourSkin:
