@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from typing import Any
 from interleaved import PATIENCE, taken
 
 from atomscape.nn.foreign.interpreter import interpreter, missing
+
+HERE = Path(__file__).resolve().parent
 
 Turn = Callable[[int], float]
 """Number of calls → seconds of one."""
@@ -32,12 +36,11 @@ class Apart:
 
     def __init__(self, package: str, threads: int) -> None:
         self.package = package
-        here = Path(__file__).resolve().parent
-        self._said = here / f".{package}-{os.getpid()}.txt"
+        self._said = Path(tempfile.mkdtemp()) / "said.txt"
         counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
         with self._said.open("w") as said:
             self._process = subprocess.Popen(
-                [interpreter(package), here / "peer_process.py", f"peer_{package}", str(threads)],
+                [interpreter(package), HERE / "peer_process.py", f"peer_{package}", str(threads)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,
@@ -51,7 +54,7 @@ class Apart:
     def __exit__(self, *error: object) -> None:
         self._process.kill()
         self._process.communicate()
-        self._said.unlink(missing_ok=True)
+        shutil.rmtree(self._said.parent)
 
     def ask(self, what: str, **options: Any) -> dict[str, Any]:
         """What the process answers to a request."""

@@ -16,6 +16,7 @@ TINY = {
     "convolution": "l_max 1, 32 channels, float32, forward, 1 thread",
     "layer": "l_max 1, 64 channels, 20 atoms",
     "training": "l_max 1, 64 channels, 4 layers, 1 thread",
+    "md": "Cu, 64 atoms, nequip to degree 1, 8 channels, 2 layers, 1 thread",
 }
 REQUIRED = {"question", "case", "ours_s", "peer", "peer_s", "ratio", "error"}
 OPTIONAL = {"limit_s", "share", "note", "unit"}
@@ -35,6 +36,8 @@ def told(benchmark_folder, monkeypatch, capsys, tmp_path):
     """Run a benchmark as its command does, results kept aside; returns the rows that it prints."""
     measure = import_module("measure")
     monkeypatch.setattr(measure, "RESULTS", tmp_path / "results.jsonl")
+    for package in ("MACE", "NEQUIP"):
+        monkeypatch.delenv(f"ATOMSCAPE_PEER_{package}", raising=False)
 
     def run(question: str, *options: str) -> list[dict]:
         module = import_module(question)
@@ -65,6 +68,35 @@ def test_a_benchmark(told, question, case):
             assert math.isclose(row["ratio"], row["peer_s"] / row["ours_s"])
             assert row["error"] == "" or float(row["error"]) < 1e-4, row
     assert not told.results.exists()
+
+
+def test_peers_of_other_environments_are_named(told):
+    """Ours is timed without them, and the reason says which variable names them."""
+    case = "sample, potential, nequip to degree 1, 8 channels, 2 layers, 1 thread"
+    (row,) = told("training", "--quick", "--threads", "1", "--only", case)
+    assert row["ours_s"] > 0
+    assert row["error"].startswith("nequip is not installed: ATOMSCAPE_PEER_NEQUIP names no interpreter")
+
+
+def test_a_peer_apart_is_timed_by_its_own_clock(benchmark_folder, monkeypatch, tmp_path):
+    """A process answers with its seconds; one that fails says why."""
+    apart = import_module("apart")
+    monkeypatch.setenv("ATOMSCAPE_PEER_MACE", sys.executable)
+    for name in ("peer_process.py",):
+        (tmp_path / name).write_text((FOLDER / name).read_text())
+    (tmp_path / "peer_mace.py").write_text(
+        "def training(o):\n    print('noise')\n"
+        "    return (lambda n: [sum(range(o['size'])) for _ in range(n)]), {'name': 'toy'}\n"
+    )
+    monkeypatch.setattr(apart, "HERE", tmp_path)
+    with apart.Apart("mace", 1) as peer:
+        assert peer.ask("training", size=1000)["name"] == "toy"
+        small = apart.race_apart({"peer": peer.turn}, 3, calls=20)["peer"]
+        peer.ask("training", size=100_000)
+        large = apart.race_apart({"peer": peer.turn}, 3, calls=20)["peer"]
+        assert 0 < small < large < 1
+        with pytest.raises(RuntimeError, match="has no attribute 'dynamics'"):
+            peer.ask("dynamics")
 
 
 def test_rows_of_a_peer_that_is_missing(told, monkeypatch):

@@ -57,6 +57,7 @@ class ForeignEncoder(nn.Module):
         about = self._here.described() if self._here is not None else self._apart().about
         self.cutoff, self.irreps_of_layers = float(about["cutoff"]), list(about["layers"])
         self.elements = tuple(about["elements"])
+        self.precision: Tensor
         self.register_buffer("precision", torch.empty(0))
         self.register_buffer("weights_sha256", torch.tensor(list(bytes.fromhex(about["sha256"]))))
         self.register_load_state_dict_post_hook(_refuse_other_weights(about["sha256"]))
