@@ -92,7 +92,7 @@ class ForeignEncoder(nn.Module):
     def _row(self, graph: Graph) -> Float[Tensor, "atoms features"]:
         s, dtype = graph.structures, self.precision.dtype
         if not s.n_atoms:
-            return graph.vectors.new_zeros(0, self._width, dtype=dtype)
+            return graph.vectors.to(dtype).sum() * self.precision.new_zeros(0, self._width)
         if self._here is None:
             return features(self._apart(), graph.vectors, s.numbers, graph.centre, graph.neighbour, dtype)
         self._here.to(dtype)
