@@ -45,12 +45,13 @@ def main() -> int:
     task = task if given.limit is None else task.limited(given.limit)
     minutes = given.minutes or task.minutes
     name = f"{given.task}-{given.side}" + (f"-seed{given.seed}" if given.seed else "")
-    trial = "" if minutes == task.minutes and not given.limit else f"-{minutes:g}min-{given.limit}"
+    trial = "" if minutes == task.minutes else f"-{minutes:g}min"
+    trial += f"-{given.limit}frames" if given.limit else ""
     folder = HERE.parent.parent / "runs" / f"potentials-{name}{trial}"
     (folder / "training").mkdir(parents=True, exist_ok=True)
     plan = planned(task, side, folder, 60 * minutes, given.seed)
     spent = Spent.read(folder / "training")
-    if not spent.finished and spent.cpu_seconds < 60 * minutes:
+    if not spent.finished and spent.cpu_seconds < 60 * minutes:  # what is left after an attempt broken off
         command = side.command(task, folder / "training", plan["epochs"], given.seed)
         spent = run_within(command, folder / "training", 60 * minutes)
     predictions, about = side.predict(task, folder / "training", plan["epochs"], given.seed)
@@ -65,7 +66,7 @@ def main() -> int:
         "cpu_seconds": round(spent.cpu_seconds, 1),
         "wall_seconds": round(spent.wall_seconds, 1),
         "attempts": spent.attempts,
-        "schedule_ended": spent.finished,
+        "schedule_ended": side.epochs(folder / "training") >= plan["epochs"],
         "epochs": side.epochs(folder / "training"),
         "plan": plan,
         "threads": 1,
