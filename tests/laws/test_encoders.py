@@ -20,12 +20,12 @@ SMALL = {
     "average_neighbours": 3.0,
     "attention_heads": 2,
     "head_channels": 4,
-    "m_max": 2,
 }
 
 # Products of features within a layer: with few neighbours on average, dense crystals would make numbers that
 # float32 does not hold. One variant has all that they add; the rest is layers and operations of the others.
 OWN = {
+    "escn": {"l_max": 3, "m_max": 2, "layers": 2},
     "mace": {"l_max": 2, "layers": 2, "average_neighbours": 30.0},
     "nequip": {"l_max": 1, "layers": 2, "average_neighbours": 30.0, "parity": "both"},
 }
@@ -39,7 +39,6 @@ def _variants(name: str) -> list[dict]:
         return [{**base, **OWN[name]}]
     modes = ("natural", "both", "so3") if "parity" in fields else (None,)
     degrees = (1, 2, 3) if "l_max" in fields else (None,)
-    degrees = degrees[-1:] if "m_max" in fields else degrees  # orders are cut, and all of them are there
     wide = {"both": (1, 2), "so3": (1, 2)}
     return [
         {**base, **({"parity": m} if m else {}), **({"l_max": l} if l else {})}

@@ -24,7 +24,7 @@ from torch import nn
 from atomscape.atoms.graph import Graph
 from atomscape.nn.edges import Edges, edges
 from atomscape.nn.embedding import Embedding
-from atomscape.nn.gate import Gate
+from atomscape.nn.kinds import Kinds, kinds_of
 from atomscape.nn.layout import Layout
 from atomscape.nn.linear import SelfInteraction
 from atomscape.nn.many_body import ManyBodyProduct
@@ -33,7 +33,7 @@ from atomscape.nn.species import SpeciesEmbedding
 from atomscape.o3.irreps import Irreps
 from atomscape.ops.convolution import Coupling
 from atomscape.ops.radial_convolution import radial_convolution
-from atomscape.shapes import Float, Int, Tensor
+from atomscape.shapes import Float, Tensor
 
 LAYOUT = Layout(1)
 
@@ -49,7 +49,6 @@ class Config(BaseModel):
     n_radial: int = Field(8, ge=1, description="Bessel functions")
     radial_hidden: int = Field(0, ge=0, description="width of a radial network; 0: linear in the basis")
     correlation: int = Field(3, ge=1, le=3, description="sums over neighbours in one product")
-    gated: bool = False
     average_neighbours: float | None = Field(None, gt=0, description="divides every sum over neighbours")
 
 
@@ -68,17 +67,14 @@ class Layer(nn.Module):
         self.product = ManyBodyProduct(LAYOUT, c, config.correlation)
         self.out = SelfInteraction(LAYOUT, c, c)
         self.skip = SelfInteraction(incoming, c, c)
-        self.gate = Gate(LAYOUT, c) if config.gated else None
 
     def forward(
-        self, h: Float[Tensor, "atoms lm_in channels"], numbers: Int[Tensor, " atoms"], e: Edges
+        self, h: Float[Tensor, "atoms lm_in channels"], kinds: Kinds, e: Edges
     ) -> Float[Tensor, "atoms lm channels"]:
         """One layer; the first one takes scalars."""
         R = self.radial(e)
         m = radial_convolution(h, e.harmonics, R.h, R.W, e.centre, e.neighbour, self.coupling, R.start)
-        B = self.out(self.product(bounded(self.mix(m / self.norm)), numbers))
-        if self.gate is not None:
-            B = B + self.gate(B)
+        B = self.out(self.product(bounded(self.mix(m / self.norm)), kinds))
         return B + self.incoming.widened(self.skip(h), LAYOUT)
 
 
@@ -104,12 +100,11 @@ class VectorProducts(nn.Module):
 
     def forward(self, graph: Graph, layers: bool = False) -> Embedding:
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along."""
-        numbers = graph.structures.numbers
-        h = self.species(numbers).unsqueeze(1)
+        h, kinds = self.species(graph.structures.numbers).unsqueeze(1), kinds_of(graph.structures.numbers)
         e = edges(graph, self.cutoff, 1, self.config.n_radial, h.dtype)
         seen = [Embedding({(0, 1): h}, "species")]
         for n, layer in enumerate(self.layers, start=1):
-            h = layer(h, numbers, e)
+            h = layer(h, kinds, e)
             seen.append(LAYOUT.embedding(h, f"layer {n}"))
         return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
 

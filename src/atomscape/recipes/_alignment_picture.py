@@ -38,7 +38,7 @@ def label(task: str, property: str = "") -> str:
 
 def told(mean: float, half_width: float | None) -> str:
     """A gain in per cent, ``+12 ± 3``."""
-    return f"{mean:+.0f}" + ("" if half_width is None else f" ± {half_width:.0f}")
+    return f"{mean:+.0f}" + ("" if half_width is None else f" ± {half_width:.{0 if half_width >= 1 else 1}f}")
 
 
 def draw(gains: Sequence[Mapping[str, Any]], path: Path | None = None) -> Any:
