@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from atomscape.simulate.integrators import Integrator
     from atomscape.simulate.motion import Motion
+    from atomscape.simulate.potential import ModelPotential
 
 
 class Ensemble(StrEnum):
@@ -27,34 +28,39 @@ class Ensemble(StrEnum):
     csvr = "csvr"
 
 
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="K; with nve of the first velocities.", show_default="300, or the file's velocities"
+    ),
+]
+Rows = Annotated[
+    list[int] | None, typer.Option("--row", help="Which structures, from 0; several move side by side.")
+]
+Keeps = Annotated[Ensemble, typer.Option(help="nve: constant energy; langevin, csvr: constant temperature.")]
+Skin = Annotated[float, typer.Option(min=0, help="Å beyond which neighbours are kept; for speed.")]
+Friction = Annotated[float, typer.Option(min=0, help="Of langevin, 1/fs.")]
+Copies = Annotated[int, typer.Option(min=1, help="Of each structure, with noise of their own.")]
+Every = Annotated[int, typer.Option(min=1, help="Steps between two frames.")]
+LogEvery = Annotated[int, typer.Option(min=1, help="Steps between two lines of the log.")]
+
+
 def md(
     run: Run,
     what: Structure,
     out: Annotated[Path | None, typer.Option(help="Folder.", show_default="md/FILE")] = None,
     steps: Annotated[int, typer.Option("-n", "--steps", min=0, help="Steps in all.")] = 1000,
     timestep: Annotated[float, typer.Option(min=0.001, help="fs")] = 1.0,
-    ensemble: Annotated[
-        Ensemble,
-        typer.Option(help="nve: constant energy; langevin, csvr: constant temperature."),
-    ] = Ensemble.langevin,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="K; with nve of the first velocities.",
-            show_default="300, or the file's velocities",
-        ),
-    ] = None,
-    friction: Annotated[float, typer.Option(min=0, help="Of langevin, 1/fs.")] = 0.01,
+    ensemble: Keeps = Ensemble.langevin,
+    temperature: Temperature = None,
+    friction: Friction = 0.01,
     relaxation: Annotated[float, typer.Option(min=0.1, help="Of csvr, fs.")] = 100.0,
     seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 0,
-    every: Annotated[int, typer.Option(min=1, help="Steps between two frames.")] = 100,
-    log_every: Annotated[int, typer.Option(min=1, help="Steps between two lines of the log.")] = 10,
-    row: Annotated[
-        list[int] | None, typer.Option(help="Which structures, from 0; several move side by side.")
-    ] = None,
-    copies: Annotated[int, typer.Option(min=1, help="Of each structure, with noise of their own.")] = 1,
-    skin: Annotated[float, typer.Option(min=0, help="Å beyond which neighbours are kept; for speed.")] = 0.5,
+    every: Every = 100,
+    log_every: LogEvery = 10,
+    row: Rows = None,
+    copies: Copies = 1,
+    skin: Skin = 0.5,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     overwrite: Overwrite = False,
     dataset: Dataset = None,
@@ -69,9 +75,7 @@ def md(
     """
     from atomscape.cli.output import console
     from atomscape.cli.simulating import images_of, potential_of
-    from atomscape.simulate.dynamics import started
     from atomscape.simulate.dynamics_folder import LOG, run_in_folder
-    from atomscape.simulate.reading import fixed_atoms, structures_of
 
     potential = potential_of(run, dataset, dtype, device)
     rows = row if row is not None else [0]
@@ -82,31 +86,31 @@ def md(
     folder = out or Path("md") / (Path(what).stem if Path(what).exists() else what)
     settings: dict[str, Any] = {"model": potential.model.hash, "dataset": dataset, "structure": what}
     settings |= {"rows": rows, "copies": copies, "rule": repr(rule), "temperature": heat, "seed": seed}
-
-    def start() -> Motion:
-        s = structures_of(images, potential.inputs)
-        v = _velocities(images) if moving else None
-        seeds = range(seed, seed + len(images))
-        given = {"velocities": v, "mass": _masses(images), "fixed": fixed_atoms(images)}
-        return started(potential, s, rule, seeds, temperature=heat, **given)
-
     screen = console()
     try:
         with _shown(steps) as progress:
             motion = run_in_folder(
-                *(folder, start, potential, rule, steps),
-                settings=settings,
-                log_every=log_every,
-                frame_every=every,
-                skin=skin,
-                resume=resume,
-                overwrite=overwrite,
-                progress=progress,
+                *(folder, lambda: _start(potential, images, rule, heat, seed), potential, rule, steps),
+                **{"settings": settings, "log_every": log_every, "frame_every": every, "skin": skin},
+                **{"resume": resume, "overwrite": overwrite, "progress": progress},
             )
     except KeyboardInterrupt:
         screen.print(f"stopped; the same command with --resume continues from {folder}")
         raise typer.Exit(STOPPED) from None
     _told(screen, motion, folder, folder / LOG)
+
+
+def _start(
+    potential: ModelPotential, images: Sequence[Atoms], rule: Integrator, heat: float | None, seed: int
+) -> Motion:
+    """Structures with velocities drawn at a temperature, or with those they have."""
+    from atomscape.simulate.dynamics import started
+    from atomscape.simulate.reading import fixed_atoms, structures_of
+
+    s = structures_of(images, potential.inputs)
+    v = _velocities(images) if heat is None else None
+    given = {"velocities": v, "mass": _masses(images), "fixed": fixed_atoms(images)}
+    return started(potential, s, rule, range(seed, seed + len(images)), temperature=heat, **given)
 
 
 def _rule(
