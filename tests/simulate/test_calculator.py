@@ -9,12 +9,19 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
+from atomscape.atoms.ase import to_ase
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import PROPERTIES
-from atomscape.data.card import PropertyRecord
-from atomscape.learn.architecture import Architecture, HeadRecord
+from atomscape.atoms.structures import Structures
+from atomscape.data.card import Card, PropertyRecord, records
+from atomscape.data.store import write_store
+from atomscape.learn.architecture import Architecture, HeadRecord, architecture_of
+from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import PlugIn
 from atomscape.learn.model import Model
+from atomscape.learn.prepare import prepare
+from atomscape.learn.recipe import to_yaml, validate
+from atomscape.learn.uncertainty.runs import uncertain_runs
 from atomscape.simulate.calculator import Calculator
 from atomscape.simulate.reading import structures_of
 
@@ -140,6 +147,39 @@ def test_what_is_no_potential():
         Calculator("nowhere.safetensors")
     with pytest.raises(ValueError, match="no uncertainty was fitted"):
         Calculator(model_of(), uncertainty=True)
+
+
+def test_it_says_how_sure_it_is(tmp_path):
+    """σ and distance of a run whose uncertainty was fitted; gold, far from all it has seen, is refused."""
+    rng = np.random.default_rng(0)
+    parts = [Structures.of(1.5 * rng.normal(size=(4, 3)), [1, 1, 8, 79]) for _ in range(40)]
+    parts = [s.with_labels(energy=s.positions.square().mean().reshape(1)) for s in parts]
+    write_store(
+        tmp_path / "data", [Structures.concatenate(parts)], Card(name="d", properties=records("energy"))
+    )
+    encoder = {"kind": "schnet", "channels": 8, "layers": 1, "cutoff": 4.0}
+    objective = {"property": "energy", "head": {"kind": "scalar", "hidden": 8}}
+    data = {"name": "d", "source": str(tmp_path / "data")}
+    config = validate({"data": [data], "encoder": encoder, "objectives": [objective]})
+    (tmp_path / "config.yaml").write_text(to_yaml(config))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Model(architecture_of(config, prepare(config).properties))
+    save_model(model, tmp_path / "best.safetensors", elements=["H", "O", "Au"])
+    uncertain_runs([tmp_path])
+    calculator, (near,) = Calculator(tmp_path, uncertainty=True), to_ase(parts[0])
+    found = calculator.evaluate([near], ["forces_sigma"])[0]
+    assert found["energy_sigma"] > 0
+    assert found["forces_sigma"].shape == (4, 3)
+    far = Atoms("Au4", positions=near.positions)
+    assert calculator.evaluate([far])[0]["distance"] > 1 > calculator.evaluate([near])[0]["distance"] - 1e-6
+    near.calc = Calculator(tmp_path, dtype="float64")
+    near.get_potential_energy()
+    assert "distance" not in near.calc.results
+    assert near.calc.get_property("distance", near) == pytest.approx(found["distance"], rel=1e-3)
+    far.calc = Calculator(tmp_path, extrapolation="refuse")
+    with pytest.raises(ValueError, match="times as far as any that the model was trained on"):
+        far.get_potential_energy()
 
 
 def test_labels_that_the_network_reads_count_as_changes():

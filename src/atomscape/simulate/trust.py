@@ -1,7 +1,6 @@
 """Trust: how sure a potential is of a structure, and whether that lies outside of what training has seen.
 
-From the uncertainty of a run's last layers (``learn.uncertainty``) or of an ensemble of runs. What is not
-known is left out: an ensemble knows no distance, the last layers know σ of forces only by draws.
+From the uncertainty of a run's last layers (``learn.uncertainty``); σ of forces is estimated by draws.
 
     energy_sigma     eV, per structure            forces_sigma   eV/Å, per component
     distance         leverage over the largest of the training set: above 1 the model extrapolates
@@ -17,7 +16,6 @@ from typing import Protocol, runtime_checkable
 
 from atomscape.atoms.graph import Graph
 from atomscape.learn.checkpoint import load_model
-from atomscape.learn.uncertainty.ensemble import Ensemble, together
 from atomscape.learn.uncertainty.file import UNCERTAINTY, load_uncertainty
 from atomscape.learn.uncertainty.fit import LastLayerUncertainty
 from atomscape.learn.uncertainty.predict import uncertain
@@ -57,21 +55,6 @@ class LastLayerTrust:
             "atom_distance": energy.atom_distance,
         }
         return said | ({"forces_sigma": found["forces"].sigma} if forces else {})
-
-
-@dataclass(frozen=True, eq=False)
-class EnsembleTrust:
-    """From the spread of runs, and their last layers where they have them."""
-
-    ensemble: Ensemble
-    dataset: str | None = None
-
-    def __call__(self, graph: Graph, forces: bool = False) -> Mapping[str, Tensor]:
-        """One pass for each member."""
-        found = together(self.ensemble, graph, self.dataset, ("forces",) if forces else ())
-        energy = found["energy"]
-        sigma = energy.mixture if bool(energy.mixture.isfinite().all()) else energy.sigma
-        return {"energy_sigma": sigma} | ({"forces_sigma": found["forces"].sigma} if forces else {})
 
 
 def trust_of(what: RunOrModel, potential: ModelPotential) -> Trust | None:
