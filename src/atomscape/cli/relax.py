@@ -81,7 +81,7 @@ def relax(
             some = images[start + span.start : start + span.stop]
             done = _relaxed(potential, some, options, path, lambda w, n=span.start: tell(start + n, w))
             rows += _written(target, some, done, start + span.start)
-    _told(console(), rows, target, cell is not Cell.fixed)
+    _told(console(), rows, target, cell is not Cell.fixed, start)
     write_json(json, {"model": potential.model.hash, **options, "structures": rows})
     if not all(row["converged"] for row in rows):
         raise typer.Exit(2)
@@ -157,7 +157,7 @@ def _written(target: Path, before: Sequence[Atoms], done: Relaxed, first: int) -
     return rows
 
 
-def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool) -> None:
+def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool, start: int) -> None:
     from atomscape.cli.output import table
 
     names = ["", "structure", "steps", "energy, eV", "force, eV/Å", "moved, Å"]
@@ -177,4 +177,5 @@ def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool) -> None
         )
     screen.print(made)
     rest = sum(row["converged"] for row in rows)
-    screen.print(f"{rest:,} of {len(rows):,} at rest, written to {target}")
+    before = f"{start:,} were there, " if start else ""
+    screen.print(f"{before}{rest:,} of {len(rows):,} at rest, written to {target}")

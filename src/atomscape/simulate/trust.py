@@ -68,4 +68,5 @@ def trust_of(what: RunOrModel, potential: ModelPotential) -> Trust | None:
     folder = Path(what) if isinstance(what, str | Path) else None
     if folder is None or not (folder / UNCERTAINTY).is_file():
         return None
-    return LastLayerTrust(potential, load_uncertainty(folder, load_model(folder)))
+    device = next(potential.model.parameters()).device
+    return LastLayerTrust(potential, load_uncertainty(folder, load_model(folder, device)))
