@@ -90,7 +90,7 @@ def elastic(
     title = f"{s.formulas()[0]}: elastic constants, GPa"
     made = table("", "xx", "yy", "zz", "yz", "xz", "xy", right=tuple(range(1, 7)), title=title)
     for name, line in zip(("xx", "yy", "zz", "yz", "xz", "xy"), found.C.tolist(), strict=True):
-        made.add_row(name, *(f"{c + 0.0:.2f}" for c in line))
+        made.add_row(name, *(f"{round(c, 2) + 0.0:.2f}" for c in line))
     screen, says = console(), found.as_dict()
     screen.print(made)
     screen.print(
