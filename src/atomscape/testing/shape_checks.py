@@ -57,15 +57,15 @@ def checked(target: Any) -> Any:
 def _checked_function(function: FunctionType) -> Callable:
     hints = _hints(function.__annotations__, function.__globals__)
     if inspect.isgeneratorfunction(function):
-        hints.pop("return", None)
+        return _checked_generator(function, hints)
     if not hints:
         return function
     code, scope, closure = function.__code__, function.__globals__, function.__closure__
-    copy = FunctionType(code, scope, function.__name__, function.__defaults__, closure)
-    copy.__kwdefaults__, copy.__annotations__ = function.__kwdefaults__, hints
-    copy.__qualname__, copy.__module__ = function.__qualname__, function.__module__
+    run = FunctionType(code, scope, function.__name__, function.__defaults__, closure)
+    run.__kwdefaults__, run.__qualname__ = function.__kwdefaults__, function.__qualname__
+    run.__module__, run.__annotations__ = function.__module__, hints
     try:
-        run = _beartype(copy)
+        run = _beartype(run)
     except BeartypeDecorHintPep673Exception:  # ``Self``, which only a class can resolve
         return function
     if "jaxtyping" not in repr(hints):
@@ -75,6 +75,27 @@ def _checked_function(function: FunctionType) -> Callable:
     def within(*args, **kwargs):
         with jaxtyped("context"):
             return run(*args, **kwargs)
+
+    return within
+
+
+def _checked_generator(function: FunctionType, hints: dict[str, Any]) -> Callable:
+    """What goes in is checked when it is called, not when the first item is asked for in another's call."""
+    given = inspect.signature(function).parameters.values()
+    bare = [p.replace(annotation=p.empty, default=p.empty if p.default is p.empty else None) for p in given]
+    made: dict[str, Any] = {}
+    exec(f"def check{inspect.Signature(bare)}: pass", made)
+    check = made["check"]
+    check.__defaults__, check.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    check.__qualname__, check.__module__ = function.__qualname__, function.__module__
+    check.__annotations__ = {name: hint for name, hint in hints.items() if name != "return"}
+    check = _beartype(check)
+
+    @wraps(function)
+    def within(*args, **kwargs):
+        with jaxtyped("context"):
+            check(*args, **kwargs)
+        return function(*args, **kwargs)
 
     return within
 
