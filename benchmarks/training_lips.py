@@ -51,6 +51,9 @@ EGNN = {
 ENCODERS = {
     "egnn, 64 channels, 3 layers": {"kind": "egnn", "channels": 64, "layers": 3},
     "schnet, 64 channels, 3 layers": {"kind": "schnet", "channels": 64, "layers": 3},
+    "painn, 64 channels, 3 layers": {"kind": "painn", "channels": 64, "layers": 3},
+    "vector_products, 64 channels, 2 layers": {"kind": "vector_products", "channels": 64, "layers": 2},
+    "tfn to degree 1, 64 channels, 2 layers": {"kind": "tfn", "l_max": 1, "channels": 64, "layers": 2},
     "tfn to degree 2, 32 channels, 2 layers": {"kind": "tfn", "l_max": 2, "channels": 32, "layers": 2},
 }
 HEADS = ("gap", "dipole_norm", "isotropic_polarizability", "heat_capacity")

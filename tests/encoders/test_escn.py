@@ -19,8 +19,8 @@ AXES = torch.cat([torch.eye(3), -torch.eye(3)]).double()
 def encoder():
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        config = escn.Config(l_max=3, m_max=1, channels=3, layers=2, cutoff=3.2, n_radial=4, radial_hidden=4)
-        return escn.build(config).double()
+        settings = {"l_max": 3, "m_max": 1, "channels": 3, "layers": 2, "n_radial": 4, "radial_hidden": 4}
+        return escn.build(escn.Config(**settings, cutoff=3.2)).double()
 
 
 def test_edges_are_turned_to_the_z_axis():
