@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from atomscape.atoms.neighbours import neighbour_graph
-from atomscape.encoders import mace
+from atomscape.atoms.properties import PROPERTIES
+from atomscape.encoders import mace, nequip
+from atomscape.heads import tensor
 from atomscape.nn.radial import with_radial_tables
 from atomscape.testing import cases, laws
 
@@ -94,7 +96,7 @@ def test_degrees_that_nothing_reads_are_not_made():
     "options",
     [
         {"l_max": 1, "l_hidden": 2, "l_out": 2, "correlation": 2},
-        {"l_max": 2, "l_hidden": 0, "l_out": 1, "correlation": 4, "radial_layers": 2},
+        {"l_max": 1, "l_hidden": 0, "l_out": 1, "correlation": 4, "radial_layers": 2},
     ],
     ids=["degrees above the filters'", "four factors"],
 )
@@ -112,3 +114,18 @@ def test_radial_networks_of_several_layers_are_tabulated():
     with torch.no_grad():
         exact, table = encoder(graph), tabulated(graph)
     torch.testing.assert_close(table.scalars, exact.scalars, rtol=1e-7, atol=1e-8)
+
+
+def test_tensor_heads_read_the_degrees_that_are_asked_for():
+    s = cases.ethanol()
+    dipole = (PROPERTIES["dipole"],)
+    for module in (mace, nequip):
+        options = {"channels": 4, "layers": 2, "cutoff": CUTOFF, "l_max": 1}
+        encoder = module.build(module.Config(**options, l_out=1))
+        head = tensor.build(tensor.Config(), encoder.irreps, dipole)
+        graph = neighbour_graph(s, CUTOFF)
+        predicted = head(encoder(graph), graph)["dipole"]
+        assert predicted.shape == (1, 3)
+        assert predicted.abs().min() > 0
+        with pytest.raises(ValueError, match="1o"):
+            tensor.build(tensor.Config(), module.build(module.Config(**options)).irreps, dipole)
