@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ class _Reader:
             )
         self.layer = names[-1] if self.layer == "last" else self.layer
         self.is_last = self.layer == names[-1]
-        self.device = next(self.encoder.parameters()).device
+        self.device = next(chain(self.encoder.parameters(), self.encoder.buffers())).device
 
     def embedding(self, graph: Graph) -> Embedding:
         """Embedding at the layer asked for."""
