@@ -65,7 +65,8 @@ def find(kind: str, name: str) -> ModuleType:
 
 def _in_a_sub_folder(kind: str, name: str) -> bool:
     *folders, file = name.split(".")
-    return resources.files("atomscape").joinpath(*kind.split("."), *folders, f"{file}.py").is_file()
+    path = resources.files("atomscape").joinpath(*kind.split("."), *folders, f"{file}.py")
+    return all(folders) and path.is_file()
 
 
 def _in_words(kind: str) -> str:
