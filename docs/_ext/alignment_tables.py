@@ -68,15 +68,15 @@ def alone(found: dict[str, Any]) -> str:
         value, unit = shown(a["mae"], a["unit"])
         spread, mean = (shown(a[k], a["unit"])[0] for k in ("deviation", "mean"))
         lines.append(
-            f"| {label(a['task'], a['property'])} | {a['encoder']} | {number(value)} ± {number(spread)} {unit} "
+            f"| {label(a['task'], a['property'])} | {a['encoder']} | {number(value)} ± {number(spread, 2)} {unit} "
             f"| {number(mean)} {unit} | {a['seeds']} |"
         )
     return "\n".join(lines)
 
 
-def number(value: float) -> str:
-    """Three digits, or as many as stand before the point."""
-    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"
+def number(value: float, digits: int = 3) -> str:
+    """So many digits, or as many as stand before the point."""
+    return f"{value:.{digits}g}" if value < 10**digits - 0.5 else f"{value:,.0f}"
 
 
 def data(found: dict[str, Any]) -> str:
