@@ -68,8 +68,8 @@ def alone(found: dict[str, Any]) -> str:
         value, unit = shown(a["mae"], a["unit"])
         spread, mean = (shown(a[k], a["unit"])[0] for k in ("deviation", "mean"))
         lines.append(
-            f"| {label(a['task'], a['property'])} | {a['encoder']} | {number(value)} ± {number(spread, 2)} {unit} "
-            f"| {number(mean)} {unit} | {a['seeds']} |"
+            f"| {label(a['task'], a['property'])} | {a['encoder']} "
+            f"| {number(value)} ± {number(spread, 2)} {unit} | {number(mean)} {unit} | {a['seeds']} |"
         )
     return "\n".join(lines)
 
