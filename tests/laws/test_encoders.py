@@ -27,7 +27,7 @@ SMALL = {
 OWN = {
     "escn": {"l_max": 3, "m_max": 2, "layers": 2},
     "mace": {"l_max": 2, "layers": 2, "average_neighbours": 30.0},
-    "nequip": {"l_max": 1, "layers": 2, "average_neighbours": 30.0, "parity": "both"},
+    "nequip": {"l_max": 1, "layers": 3, "average_neighbours": 30.0, "parity": "both"},
     "vector_products": {"layers": 2, "average_neighbours": 10.0},
 }
 
