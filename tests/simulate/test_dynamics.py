@@ -212,3 +212,33 @@ def test_a_simulation_that_was_killed_has_the_bytes_of_one_that_was_not(lennard_
     (tmp_path / "whole/log.csv").write_text("")
     with pytest.raises(ValueError, match="is 0 bytes long"):
         run("whole", 40, 0.0, resume=True)
+
+
+def test_a_folder_is_never_taken_without_asking_and_can_be_resumed_from_its_first_step(
+    lennard_jones, tmp_path
+):
+    rule = VelocityVerlet(1.0)
+
+    def run(steps, **how):
+        def start():
+            return started(lennard_jones, copper(), rule, [0], temperature=100)
+
+        return run_in_folder(tmp_path, start, lennard_jones, rule, steps, settings={}, **how)
+
+    (tmp_path / "log.csv").write_text("mine\n")
+    with pytest.raises(ValueError, match=r"holds log\.csv of something else; --out names another folder"):
+        run(3)
+    with pytest.raises(ValueError, match="of something else"):
+        run(3, resume=True)
+    assert (tmp_path / "log.csv").read_text() == "mine\n"
+
+    def killed(motion):
+        """Copies what a process that ends here leaves behind."""
+        if motion.step == 2 and not (tmp_path / "then").exists():
+            shutil.copy(tmp_path / "state.safetensors", tmp_path / "then")
+
+    run(3, overwrite=True, progress=killed)
+    whole = (tmp_path / "log.csv").read_bytes()
+    shutil.move(tmp_path / "then", tmp_path / "state.safetensors")
+    assert run(3, resume=True).step == 3
+    assert (tmp_path / "log.csv").read_bytes() == whole

@@ -178,6 +178,7 @@ def run_in_folder(
     recorder = Recorder(folder, integrator.dt, log_every, frame_every)
     kept = {**settings, "log_every": log_every, "frame_every": frame_every}
     motion = _opened(folder, start, recorder, kept, resume, overwrite)
+    save_motion(folder / STATE, motion, recorder.sizes, kept)  # killed from here on, it can be resumed
     point, saved = (motion, dict(recorder.sizes)), time.monotonic()
 
     def watch(now: Motion) -> None:
@@ -215,8 +216,16 @@ def _opened(
         raise ValueError(
             f"{folder} holds a simulation already: --resume continues it, --overwrite starts anew"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     motion = start()
+    names = (SETTINGS, LOG, *trajectory_names(len(motion.structures)))
+    there = [name for name in names if (folder / name).exists()]
+    if there and not overwrite:
+        raise ValueError(
+            f"{folder} holds {', '.join(there)} of something else; --out names another folder, --overwrite "
+            "replaces them"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    state.unlink(missing_ok=True)  # of a simulation whose files are about to go
     write_atomic(folder / SETTINGS, (json.dumps(settings, indent=1, ensure_ascii=False) + "\n").encode())
     recorder.begin(len(motion.structures))
     recorder(motion)
