@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from atomscape.nn.foreign.apart import Worker, features, worker
+from atomscape.nn.foreign.encoder import ForeignEncoder
 from atomscape.nn.foreign.interpreter import interpreter, missing
 from atomscape.nn.foreign.layout import blocks_of, joined
 from atomscape.nn.foreign.protocol import Board, anonymous_file
@@ -126,6 +128,22 @@ def test_a_killed_process_is_named_and_replaced(running, toy, monkeypatch):
     second.close()
 
 
+def test_an_answer_that_nobody_waited_for_is_not_that_of_the_next_request(toy, monkeypatch):
+    monkeypatch.setenv("ATOMSCAPE_PEER_MACE", sys.executable)
+    first = worker("mace", toy, {"who": 2})
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("atomscape.nn.foreign.apart.receive", interrupted)
+        features(first, 2 * vectors(), *GRAPH, torch.float64)
+    second = worker("mace", toy, {"who": 2})
+    assert second.pid != first.pid
+    assert torch.equal(features(second, vectors(), *GRAPH, torch.float64), reference(vectors()))
+    second.close()
+
+
 def test_no_process_outlives_its_parent(toy):
     """Not even where the parent is killed."""
     code = (
@@ -149,6 +167,30 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_package_that_seeds_torch_changes_nothing_here(monkeypatch):
+    """As nequip does when it is imported beside us: seeds, and float64 for all that is made afterwards."""
+    seen = []
+
+    class Network:
+        def described(self):
+            return {"layers": ["3x0e"], "cutoff": 3.0, "elements": [1], "sha256": "00" * 32}
+
+    def build(options):
+        torch.manual_seed(options["seed"])
+        torch.set_default_dtype(torch.float64)
+        seen.append(torch.rand(()))
+        return Network()
+
+    played = types.SimpleNamespace(build=build)
+    monkeypatch.setitem(sys.modules, "atomscape.nn.foreign.played_features", played)
+    monkeypatch.setattr("atomscape.nn.foreign.encoder.importable", lambda package: True)
+    before = torch.get_rng_state()
+    encoder = ForeignEncoder(None, "mace", "played_features", {"seed": 5})
+    assert seen[0].dtype == torch.float64
+    assert encoder.precision.dtype == torch.get_default_dtype() == torch.float32
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_arrays_of_every_kind_and_size():

@@ -80,6 +80,9 @@ class Worker:
             message = receive(self._process.stdout, self._answers)
         except (BrokenPipeError, ConnectionResetError, ValueError):
             message = None
+        except BaseException:
+            self.close()  # interrupted: its answer would be taken for that of the next request
+            raise
         if message is None:
             raise RuntimeError(self._ended(what))
         if "error" in message[0]:

@@ -7,8 +7,10 @@ others. The embedding holds what all layers have, blocks of one kind side by sid
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,17 @@ def importable(package: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
+@contextlib.contextmanager
+def _torch_left_alone() -> Iterator[None]:
+    """Packages seed torch and set its default precision; what is built afterwards must not depend on it."""
+    dtype = torch.get_default_dtype()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
 class ForeignEncoder(nn.Module):
     """The encoder; ``module`` is the file of this folder that knows the package.
 
@@ -53,7 +66,8 @@ class ForeignEncoder(nn.Module):
             raise LookupError(reason)
         self._here = None
         if importable(package):
-            self._here = importlib.import_module(f"atomscape.nn.foreign.{module}").build(options)
+            with _torch_left_alone():
+                self._here = importlib.import_module(f"atomscape.nn.foreign.{module}").build(options)
         about = self._here.described() if self._here is not None else self._apart().about
         self.cutoff, self.irreps_of_layers = float(about["cutoff"]), list(about["layers"])
         self.elements = tuple(about["elements"])
