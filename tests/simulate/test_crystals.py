@@ -69,6 +69,10 @@ def test_moduli_of_a_pair_potential(lennard_jones, crystal):
     assert not Elastic(soft, 0.0).as_dict()["stable"]
     with pytest.raises(ValueError, match="this structure is periodic in 0 of 3"):
         elastic_constants(lennard_jones, Structures.of([[0.0, 0, 0]], [29]))
+    loose = from_ase(bulk("Cu", cubic=True, a=3.5))
+    loose.positions[0] += torch.tensor([0.1, 0.05, 0.0], dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"still feel .* after 300 steps; .*--clamped"):
+        equation_of_state(lennard_jones, loose, fmax=1e-30)
     with pytest.raises(ValueError, match="is of one structure; given 2"):
         elastic_constants(lennard_jones, Structures.concatenate([crystal, crystal]))
 

@@ -113,11 +113,18 @@ def equation_of_state(
     Raises
     ------
     ValueError
-        Not one crystal, or no minimum in the range.
+        Not one crystal, no minimum in the range, or atoms of a cell do not come to rest.
     """
     refuse_no_crystal(structure, "an equation of state")
     cells = scaled(structure, np.linspace(1 - span, 1 + span, points))
     done = relax(potential, cells, fmax=fmax or 0.0, steps=300 if fmax else 0)
+    if fmax and not bool(done.converged.all()):
+        worst = int(done.fmax.argmax())
+        raise ValueError(
+            f"atoms at {float(done.structures.volume[worst]):.4g} Å³ still feel "
+            f"{float(done.fmax[worst]):.3g} eV/Å after {int(done.steps[worst])} steps; take a narrower "
+            "range, or keep them at their fractions: fmax=None (--clamped)"
+        )
     energies = done.structures.labels["energy"].double().numpy()
     return birch_murnaghan(done.structures.volume.numpy(), energies, structure.n_atoms)
 
