@@ -86,12 +86,28 @@ def test_relax(run, trained, crystal, here):
     assert len(frames[1].constraints) == 1
     steps = read(here / "out/r-steps.xyz", ":")
     assert len(steps) == sum(row["steps"] + 1 for row in rows)
+    status, _, err = run("relax", trained, crystal, "--json", "out/r.json", "--out", "new.xyz")
+    assert "out/r.json exists" in err
+    whole = (here / "out/r.xyz").read_bytes()
+    (here / "out/r.xyz").write_bytes(whole[:-20])  # killed while it wrote the second
+    again = ("--resume", "--batch", "1", "--out", "out/r.xyz")
+    assert run("relax", trained, crystal, *options, *again)[0] == 0
+    again = read(here / "out/r.xyz", ":")
+    np.testing.assert_allclose(again[1].positions, frames[1].positions, atol=1e-3)
+    assert len(again) == 2
+    added = read(here / "out/r-steps.xyz", f"{len(steps)}:")
+    assert [frame.info["structure"] for frame in added] == [1] * (rows[1]["steps"] + 1)
+    assert "the cell is fixed" in run("relax", trained, crystal, "--pressure", "1", "--out", "p.xyz")[2]
     assert run("relax", trained, crystal, "--out", "out/r.xyz")[0] == 1
     status, out, _ = run("relax", trained, crystal, "--out", "out/r.xyz", "--resume")
     assert (status, len(read(here / "out/r.xyz", ":"))) == (0, 2)
     status, out, _ = run("relax", trained, crystal, "--steps", "1", "--fmax", "1e-6", "--out", "s.xyz")
     assert status == 2
     assert "not at rest" in out
+    assert run("relax", trained, crystal, "--out", "s.xyz", "--resume")[0] == 2
+    status, _, err = run("relax", trained, crystal, "--limit", "1", "--out", "s.xyz", "--resume")
+    assert status == 1
+    assert "structure 1 is Cu4 in s.xyz, and no such structure in" in err
     write(here / "water.xyz", molecule("H2O"))
     status, _, err = run("relax", trained, "water.xyz")
     assert status == 1
@@ -153,7 +169,7 @@ def test_crystals(run, trained, crystal, here):
 
 
 def test_validate(run, trained, crystal, here):
-    options = ("--steps", "20", "--json", "v.json", "--picture", "v.svg")
+    options = ("--steps", "20", "--json", "v.json", "--picture", "new/v.svg")
     status, out, err = run("validate", trained, crystal, *options)
     assert err == ""
     checks = json.loads((here / "v.json").read_text())["checks"]
@@ -163,7 +179,8 @@ def test_validate(run, trained, crystal, here):
     assert by["energy across the cutoff"]["passed"]
     assert (status == 2) == any(c["passed"] is False for c in checks)
     assert "Cu–Cu repels" in out
-    assert (here / "v.svg").is_file()
+    assert (here / "new/v.svg").is_file()
+    assert "v.json exists; --overwrite" in run("validate", trained, crystal, *options)[2]
     (here / "not.xyz").write_text("nonsense")
     status, _, err = run("validate", trained, "not.xyz")
     assert status == 1

@@ -72,41 +72,69 @@ def relax(
     images = images_of(what, slice(limit))
     target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-relaxed.xyz")
     path = target.with_name(f"{target.stem}-steps.xyz") if trajectory else None
-    start = _opened(target, path, resume, overwrite)
+    there = _opened(what, images, target, path, resume, overwrite, json)
+    start = len(there)
     options: dict[str, Any] = {"optimiser": optimiser.value, "fmax": fmax, "smax": smax * GPA, "steps": steps}
     options |= {"cell": cell.value, "pressure": pressure * GPA}
     rows: list[dict[str, Any]] = []
     with steps_shown("relaxing", len(images)) as tell:
         for span in batches_in_order([len(image) for image in images[start:]], batch):
             some = images[start + span.start : start + span.stop]
-            done = _relaxed(potential, some, options, path, lambda w, n=span.start: tell(start + n, w))
-            rows += _written(target, some, done, start + span.start)
+            first = start + span.start
+            done = _relaxed(potential, some, options, path, first, lambda w, n=first: tell(n, w))
+            rows += _written(target, some, done, first)
     _told(console(), rows, target, cell is not Cell.fixed, start)
     write_json(json, {"model": potential.model.hash, **options, "structures": rows})
-    if not all(row["converged"] for row in rows):
+    if not all([*there, *(row["converged"] for row in rows)]):
         raise typer.Exit(2)
 
 
-def _opened(target: Path, path: Path | None, resume: bool, overwrite: bool) -> int:
-    """How many structures are there already; others are cleared."""
+def _opened(
+    what: str,
+    images: Sequence[Atoms],
+    target: Path,
+    path: Path | None,
+    resume: bool,
+    overwrite: bool,
+    json: Path | None,
+) -> list[bool]:
+    """Of every structure that is there already whether it is at rest; others are cleared."""
     from atomscape.cli.simulating import refuse_existing
 
     if target.suffix not in (".xyz", ".extxyz"):
         raise ValueError(f"--out {target}: structures are written as extended xyz, so name it NAME.xyz")
     if resume and target.is_file():
-        from ase.io import read
-
-        done = read(target, ":", format="extxyz")
-        return len(done) if isinstance(done, list) else 1
-    refuse_existing([f for f in (target, path) if f is not None], overwrite)
+        return _there(what, images, target)
+    refuse_existing([f for f in (target, path, json) if f is not None], overwrite)
     for f in (target, path):
         if f is not None:
             f.parent.mkdir(parents=True, exist_ok=True)
             f.write_bytes(b"")
-    return 0
+    return []
 
 
-def _relaxed(potential, images: Sequence[Atoms], options: dict[str, Any], path: Path | None, tell) -> Relaxed:
+def _there(what: str, images: Sequence[Atoms], target: Path) -> list[bool]:
+    """What an earlier call has written; the structures have to be the same, in the same order."""
+    from ase.io import iread
+
+    from atomscape.simulate.trajectory import cut_to_whole_frames
+
+    cut_to_whole_frames(target)
+    done = list(iread(target, ":", format="extxyz")) if target.stat().st_size else []
+    now = [image.get_chemical_formula() for image in images]
+    for k, frame in enumerate(done):
+        before, here = frame.get_chemical_formula(), now[k] if k < len(now) else "no such structure"
+        if before != here:
+            raise ValueError(
+                f"structure {k} is {before} in {target}, and {here} in {what}, so it is another relaxation; "
+                "--out names another file, --overwrite replaces this one"
+            )
+    return [bool(frame.info.get("converged", True)) for frame in done]
+
+
+def _relaxed(
+    potential, images: Sequence[Atoms], options: dict[str, Any], path: Path | None, first: int, tell
+) -> Relaxed:
     from atomscape.atoms.ase import to_ase
     from atomscape.simulate.reading import fixed_atoms, structures_of
     from atomscape.simulate.relax import relax as go
@@ -117,7 +145,7 @@ def _relaxed(potential, images: Sequence[Atoms], options: dict[str, Any], path: 
         if path is not None:
             frames = to_ase(step.structures)
             for frame, k in zip(frames, step.which.tolist(), strict=True):
-                frame.info |= {"structure": k, "step": step.number}
+                frame.info |= {"structure": first + k, "step": step.number}
             with path.open("ab") as f:
                 f.write(extxyz(frames))
 

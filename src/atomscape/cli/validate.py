@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomscape.cli.simulating import Dataset, Device, Fine, Json, Precision, Row, Run, Structure
+from atomscape.cli.simulating import Dataset, Device, Fine, Json, Overwrite, Precision, Row, Run, Structure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -24,6 +24,7 @@ def validate(
     steps: Annotated[int, typer.Option(min=20, help="Of the dynamics.")] = 500,
     picture: Annotated[Path | None, typer.Option(help="Dissociation curves and drift, .svg.")] = None,
     json: Json = None,
+    overwrite: Overwrite = False,
     dataset: Dataset = None,
     dtype: Fine = Precision.float64,
     device: Device = "cpu",
@@ -36,10 +37,11 @@ def validate(
     import numpy as np
 
     from atomscape.cli.output import console
-    from atomscape.cli.simulating import images_of, potential_of, steps_shown, write_json
+    from atomscape.cli.simulating import images_of, potential_of, refuse_existing, steps_shown, write_json
     from atomscape.simulate import checks
     from atomscape.simulate.reading import structures_of
 
+    refuse_existing([f for f in (picture, json) if f is not None], overwrite)
     potential = potential_of(run, dataset, dtype, device)
     s = structures_of(images_of(what, row), potential.inputs)
     potential.check(s)
@@ -61,6 +63,7 @@ def validate(
     screen = console()
     screen.print(checks_table(found, f"{run} on {s.formulas()[0]}"))
     if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_text(_figure(curves, np.asarray(energies), timestep), encoding="utf-8")
     write_json(json, {"model": potential.model.hash, "checks": [c.as_dict() for c in found]})
     if any(c.passed is False for c in found):

@@ -16,6 +16,7 @@ import torch
 
 from atomscape.atoms.structures import Structures
 from atomscape.shapes import Bool, Float, Int, Tensor
+from atomscape.units import GPA
 
 CellFreedom = Literal["fixed", "isotropic", "free"]
 """What of the cell may change: nothing, its size, everything."""
@@ -41,10 +42,16 @@ class Deformed:
         Raises
         ------
         ValueError
-            The cell of a structure that is not periodic in all three directions shall change.
+            The cell of a structure that is not periodic in all three directions shall change, or there is a
+            pressure on cells that are fixed.
         """
         held = torch.zeros(s.n_atoms, dtype=torch.bool) if fixed is None else fixed
         s = s.to(dtype=torch.float64)
+        if cell == "fixed" and pressure:
+            raise ValueError(
+                f"a pressure of {pressure / GPA:.3g} GPa, and the cell is fixed, so it would change nothing; "
+                "let the cell change: cell='free' or 'isotropic' (--cell free)"
+            )
         if cell == "fixed":
             return Deformed(s, s.positions, s.structure, held)
         open_ = (~s.pbc.all(1)).nonzero().squeeze(1).tolist()

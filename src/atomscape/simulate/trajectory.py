@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
@@ -38,6 +39,27 @@ def frames_of(motion: Motion, dt: float) -> list[Atoms]:
 
 
 _GEOMETRY = ("positions", "numbers", "cell", "pbc", "structure")
+
+
+def cut_to_whole_frames(path: Path) -> None:
+    """Take off a last frame that was not written to its end.
+
+    Raises
+    ------
+    ValueError
+        The file has no frames.
+    """
+    lines = path.read_bytes().splitlines(keepends=True)
+    at = size = 0
+    while at < len(lines):
+        if not lines[at].strip().isdigit():
+            raise ValueError(f"line {at + 1} of {path} is no number of atoms, so it is no extended xyz")
+        frame = lines[at : at + int(lines[at]) + 2]
+        if len(frame) < int(lines[at]) + 2 or not frame[-1].endswith(b"\n"):
+            break
+        at, size = at + len(frame), size + sum(map(len, frame))
+    with path.open("r+b") as f:
+        f.truncate(size)
 
 
 def extxyz(images: Sequence[Atoms]) -> bytes:
