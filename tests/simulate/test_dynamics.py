@@ -125,6 +125,15 @@ def test_rescaling_has_the_kinetic_energies_of_the_canonical_ensemble():
     assert float(kinetic.var()) == pytest.approx(f * kT**2 / 2, rel=0.15)
 
 
+def test_rescaling_to_no_temperature_takes_energy_out():
+    """By e^(−Δt/τ) in each step, eq. A7 without its noise."""
+    rule, s = StochasticRescaling(0.0, 1.0, 10.0), oscillators(1, 4)
+    free = springs(0.0)
+    motion = started(free, s, rule, [0], temperature=300)
+    later = advance(free, motion, rule, 20)
+    assert float(later.kinetic[0] / motion.kinetic[0]) == pytest.approx(np.exp(-2.0), rel=1e-9)
+
+
 @pytest.mark.parametrize("rule", [Langevin(400, 2.0), StochasticRescaling(400, 2.0, 20.0)])
 def test_what_a_thermostat_gives_is_booked_and_batches_are_as_alone(lennard_jones, rule):
     s = copper()

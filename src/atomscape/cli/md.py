@@ -41,6 +41,7 @@ Keeps = Annotated[Ensemble, typer.Option(help="nve: constant energy; langevin, c
 Skin = Annotated[float, typer.Option(min=0, help="Å beyond which neighbours are kept; for speed.")]
 Friction = Annotated[float, typer.Option(min=0, help="Of langevin, 1/fs.")]
 Copies = Annotated[int, typer.Option(min=1, help="Of each structure, with noise of their own.")]
+SEEDS = "Of velocities and noise; the second structure or copy has the next, and so on."
 Every = Annotated[int, typer.Option(min=1, help="Steps between two frames.")]
 LogEvery = Annotated[int, typer.Option(min=1, help="Steps between two lines of the log.")]
 
@@ -55,7 +56,7 @@ def md(
     temperature: Temperature = None,
     friction: Friction = 0.01,
     relaxation: Annotated[float, typer.Option(min=0.1, help="Of csvr, fs.")] = 100.0,
-    seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help=SEEDS)] = 0,
     every: Every = 100,
     log_every: LogEvery = 10,
     row: Rows = None,

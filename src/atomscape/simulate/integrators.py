@@ -123,7 +123,7 @@ def _factor(rng: np.random.Generator, kinetic: float, freedom: float, kT: float,
     others = float(rng.chisquare(freedom - 1)) if freedom > 1 else 0.0
     share = kT / (2 * kinetic)
     square = c + (1 - c) * share * (others + R * R) + 2 * R * math.sqrt(c * (1 - c) * share)
-    sign = R + math.sqrt(c / ((1 - c) * share)) if c < 1 else 1.0
+    sign = R + math.sqrt(c / ((1 - c) * share)) if c < 1 and share > 0 else 1.0
     return math.copysign(math.sqrt(max(square, 0.0)), sign)
 
 

@@ -36,10 +36,18 @@ def missing(package: str) -> str:
     name = variable(package)
     path = os.environ.get(name)
     if not path:
-        return f"{name} names no interpreter with {PACKAGES[package]}; scripts/peers.py makes one"
+        return f"{name} names no interpreter with {PACKAGES[package]}; {_made(package)}"
     if not os.access(path, os.X_OK) or Path(path).is_dir():
-        return f"{name} is {path}, which is no interpreter; scripts/peers.py makes one"
+        return f"{name} is {path}, which is no interpreter; {_made(package)}"
     return ""
+
+
+def _made(package: str) -> str:
+    """How to make an environment, for those who have our repository and those who have not."""
+    return (
+        f"make one: python -m venv ENV, ENV/bin/pip install {PACKAGES[package]}, and set "
+        f"{variable(package)}=ENV/bin/python (scripts/peers.py of our repository does that)"
+    )
 
 
 def interpreter(package: str) -> Path:
