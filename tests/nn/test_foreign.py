@@ -192,6 +192,8 @@ def test_a_package_that_seeds_torch_changes_nothing_here(monkeypatch):
     assert seen[0].dtype == torch.float64
     assert encoder.precision.dtype == torch.get_default_dtype() == torch.float32
     assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(FileNotFoundError, match=r"no file away\.model \(encoder\.file\), seen from"):
+        ForeignEncoder(None, "mace", "played_features", {"file": "away.model"})
 
 
 def test_arrays_of_every_kind_and_size():

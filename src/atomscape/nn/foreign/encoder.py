@@ -56,6 +56,8 @@ class ForeignEncoder(nn.Module):
     ------
     LookupError
         The package is neither here nor in an environment that is known.
+    FileNotFoundError
+        The file of the network is not where the config says.
     """
 
     def __init__(self, config: Any, package: str, module: str, options: dict[str, Any]) -> None:
@@ -64,6 +66,12 @@ class ForeignEncoder(nn.Module):
         reason = absent(package)
         if reason:
             raise LookupError(reason)
+        file = options.get("file")
+        if file and not Path(file).is_file():
+            raise FileNotFoundError(
+                f"no file {file} (encoder.file), seen from {Path.cwd()}; its network is needed, also for a model "
+                "that was trained on it"
+            )
         self._here = None
         if importable(package):
             with _torch_left_alone():
