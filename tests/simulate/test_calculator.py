@@ -177,9 +177,12 @@ def test_it_says_how_sure_it_is(tmp_path):
     near.get_potential_energy()
     assert "distance" not in near.calc.results
     assert near.calc.get_property("distance", near) == pytest.approx(found["distance"], rel=1e-3)
+    least = min((to_ase(s)[0] for s in parts), key=lambda a: calculator.evaluate([a])[0]["distance"])
     far.calc = Calculator(tmp_path, extrapolation="refuse")
     with pytest.raises(ValueError, match="times as far as any that the model was trained on"):
         far.get_potential_energy()
+    with pytest.raises(ValueError, match=r"structure 1 is .* most so at atom [0-3]; what"):
+        far.calc.evaluate([least, far])
 
 
 def test_labels_that_the_network_reads_count_as_changes():

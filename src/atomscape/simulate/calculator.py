@@ -127,10 +127,10 @@ class Calculator(AseCalculator):
             s = structures_of(images[span.start : span.stop], self.potential.inputs)
             self.potential.check(s)
             graph = neighbour_graph(s, self.potential.cutoff).to(self.device)
-            found += self._results(graph, set(properties))
+            found += self._results(graph, set(properties), span.start)
         return found
 
-    def _results(self, graph: Graph, asked: set[str]) -> list[dict[str, Any]]:
+    def _results(self, graph: Graph, asked: set[str], first: int = 0) -> list[dict[str, Any]]:
         """Of every structure; forces and stress come in one pass, so both are always there."""
         s = graph.structures
         periodic = bool(s.pbc.all(1).any())
@@ -142,8 +142,8 @@ class Calculator(AseCalculator):
             values |= self.trust(graph, forces="forces_sigma" in asked)
         elif asked & set(SURE):
             raise ValueError("no uncertainty was fitted; make it: atomscape uncertainty RUN")
-        self._refuse_far(values)
         made, offsets = [], s.offsets.tolist()
+        self._refuse_far(values, offsets, first)
         arrays = {name: v.detach().cpu().double().numpy() for name, v in values.items()}
         for k in range(len(s)):
             rows = {
@@ -155,14 +155,15 @@ class Calculator(AseCalculator):
             made[-1]["free_energy"] = made[-1]["energy"]
         return made
 
-    def _refuse_far(self, values: dict[str, Tensor]) -> None:
+    def _refuse_far(self, values: dict[str, Tensor], offsets: list[int], first: int) -> None:
         if self.extrapolation != "refuse" or "distance" not in values:
             return
         far = (values["distance"] > 1).nonzero().squeeze(1).tolist()
         if far:
-            atom = int(values["atom_distance"].argmax())
+            k = far[0]
+            atom = int(values["atom_distance"][offsets[k] : offsets[k + 1]].argmax())
             raise ValueError(
-                f"structure {far[0]} is {float(values['distance'][far[0]]):.2g} times as far as any that the "
+                f"structure {first + k} is {float(values['distance'][k]):.2g} times as far as any that the "
                 f"model was trained on, most so at atom {atom}; what it says of it is a guess. "
                 "extrapolation='say' lets it pass"
             )
