@@ -113,7 +113,8 @@ def test_low_rank_updates_of_any_encoder(encoder, tmp_path):
                 p.copy_(0.2 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
     moved = {k: b.detach() for k, b in model.encoder(graph).blocks.items()}
     assert any(not torch.equal(moved[k], expected[k]) for k in moved)
-    laws.check_rotation(model.encoder, cases.ethanol())
+    if laws.claims_equivariance(model.encoder):
+        laws.check_rotation(model.encoder, cases.ethanol())
     plain = load_model(save_model(model, tmp_path / "m.safetensors"))
     assert plain.state_dict().keys() == before.keys()
     assert all(torch.equal(b, moved[k]) for k, b in plain.encoder(graph).blocks.items())
