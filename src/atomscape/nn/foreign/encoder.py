@@ -69,8 +69,8 @@ class ForeignEncoder(nn.Module):
         file = options.get("file")
         if file and not Path(file).is_file():
             raise FileNotFoundError(
-                f"no file {file} (encoder.file), seen from {Path.cwd()}; its network is needed, also for a model "
-                "that was trained on it"
+                f"no file {file} (encoder.file), seen from {Path.cwd()}; its network is needed, also for a "
+                "model that was trained on it"
             )
         self._here = None
         if importable(package):
