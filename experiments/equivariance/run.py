@@ -35,7 +35,7 @@ TASKS = {"3bpa": 5.0, "qm9": 5.0}
 
 ATTENTION = {"kind": "attention", "channels": 128, "layers": 3}
 SIDES = {"mace": ENCODERS["mace"], "attention": ATTENTION}
-RATES = {"3bpa": {"mace": 0.004, "attention": 0.001}, "qm9": {"mace": 0.002, "attention": 0.001}}
+RATES = {"3bpa": {"mace": 0.005, "attention": 0.001}, "qm9": {"mace": 0.002, "attention": 0.001}}
 """Learning rates: a transformer takes smaller steps than the others."""
 
 MINUTES = 8.0
