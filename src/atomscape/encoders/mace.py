@@ -104,6 +104,7 @@ class MACE(nn.Module):
         self.layers = nn.ModuleList(
             Layer(config, Layout(before), after) for before, after in pairwise(degrees)
         )
+        self.layouts = [Layout(l) for l in degrees[1:]]
 
     @property
     def irreps(self) -> Irreps:
@@ -118,10 +119,10 @@ class MACE(nn.Module):
         h = self.species(graph.structures.numbers).unsqueeze(1)
         e = edges(graph, self.cutoff, self.config.l_max, self.config.n_radial, h.dtype)
         seen, scalars = [Embedding({(0, 1): h}, "species")], []
-        for n, layer in enumerate(self.layers, start=1):
+        for n, (layer, layout) in enumerate(zip(self.layers, self.layouts, strict=True), start=1):
             h = layer(h, e, kinds)
             scalars.append(h[:, :1])
-            own = layer.layout.embedding(h, "").blocks
+            own = layout.embedding(h, "").blocks
             seen.append(Embedding({**own, (0, 1): torch.cat(scalars, 2)}, f"layer {n}"))
         return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
 

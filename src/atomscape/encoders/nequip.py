@@ -102,13 +102,12 @@ class NequIP(nn.Module):
         self.config, self.cutoff = config, config.cutoff
         self.species = SpeciesEmbedding(config.channels)
         full = [Layout(config.l_max, config.parity)] * (config.layers - 1)
-        self.layers = nn.ModuleList(
-            Layer(config, incoming, l_out)
-            for incoming, l_out in zip(
-                [Layout(0, "so3"), *full], [l.l_max for l in full] + [config.l_out], strict=True
-            )
-        )
         self.layout = Layout(config.l_out, config.parity)
+        self.layouts = [*full, self.layout]
+        self.layers = nn.ModuleList(
+            Layer(config, incoming, layout.l_max)
+            for incoming, layout in zip([Layout(0, "so3"), *full], self.layouts, strict=True)
+        )
 
     @property
     def irreps(self) -> Irreps:
@@ -121,9 +120,9 @@ class NequIP(nn.Module):
         h = self.species(graph.structures.numbers).unsqueeze(1)
         e = edges(graph, self.cutoff, self.config.l_max, self.config.n_radial, h.dtype)
         seen = [Embedding({self.layout.keys[0]: h}, "species")]
-        for n, layer in enumerate(self.layers, start=1):
+        for n, (layer, layout) in enumerate(zip(self.layers, self.layouts, strict=True), start=1):
             h = layer(h, e, kinds)
-            seen.append(layer.layout.embedding(h, f"layer {n}"))
+            seen.append(layout.embedding(h, f"layer {n}"))
         return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
 
 
