@@ -69,6 +69,7 @@ def crystal(here):
 
     rng = np.random.default_rng(3)
     images = [copper(3.62, 0.03, rng), copper(3.55, 0.05, rng)]
+    images[0].info["id"] = "first"
     images[1].set_constraint(FixAtoms([0]))
     write(here / "crystal.xyz", images)
     return here / "crystal.xyz"
@@ -84,6 +85,7 @@ def test_relax(run, trained, crystal, here):
     assert np.abs(frames[0].get_stress()).max() < 4e-4
     assert abs(frames[0].cell.volume / frames[1].cell.volume - 1) < 0.02
     assert len(frames[1].constraints) == 1
+    assert [frame.info.get("id") for frame in frames] == ["first", None]
     steps = read(here / "out/r-steps.xyz", ":")
     assert len(steps) == sum(row["steps"] + 1 for row in rows)
     status, _, err = run("relax", trained, crystal, "--json", "out/r.json", "--out", "new.xyz")

@@ -103,7 +103,7 @@ def to_ase(structures: Structures) -> list[Atoms]:
     images = []
     for s, (a, b) in enumerate(pairwise(structures.offsets.tolist())):
         image = Atoms(numbers[a:b], positions[a:b], cell=cell[s], pbc=pbc[s])
-        if structures.ids:
+        if structures.ids and structures.ids[s]:  # an empty one would spoil the line of an extended xyz
             image.info["id"] = structures.ids[s]
         labels = {k: v[a:b] for k, v in per_atom.items()} | {k: np.asarray(v[s]) for k, v in whole.items()}
         _attach(image, {k: v for k, v in labels.items() if not np.isnan(v).all()}, per_atom.keys())

@@ -9,12 +9,16 @@ import torch
 from ase import Atoms
 
 from atomscape.atoms.ase import from_ase
+from atomscape.atoms.columns import ID_KEYS
 from atomscape.atoms.structures import Structures
 from atomscape.shapes import Bool, Tensor
 
+IDS = (*ID_KEYS, "fid")
+"""What a structure is called by in ``info``."""
+
 
 def structures_of(images: Sequence[Atoms], inputs: Sequence[str] = ()) -> Structures:
-    """Batch structures without changing them; results of a calculator they carry are not looked at.
+    """Batch structures with their ids, without changing them; results of a calculator are not looked at.
 
     Raises
     ------
@@ -24,7 +28,7 @@ def structures_of(images: Sequence[Atoms], inputs: Sequence[str] = ()) -> Struct
     copies = [image.copy() for image in images]  # without calculators
     if not inputs:
         for image in copies:
-            image.info = {}
+            image.info = {key: image.info[key] for key in IDS if key in image.info}
             for name in image.arrays.keys() - {"numbers", "positions"}:
                 del image.arrays[name]
     found = from_ase(copies)
