@@ -130,7 +130,7 @@ def pair_curves(potential: Potential, numbers: list[int], points: int = 120) -> 
 
 
 def check_pairs(curves: list[PairCurve]) -> Iterator[Check]:
-    """Closer than 0.7 of touching, the energy must rise as atoms approach, above that of any well."""
+    """Closer than 0.7 of touching, the energy must rise as atoms approach, and be positive at the closest."""
     for c in curves:
         close = c.distances < 0.7 * c.touching
         rising = bool((np.diff(c.energies[close]) < 0).all())
