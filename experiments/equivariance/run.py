@@ -22,12 +22,12 @@ sys.path.insert(0, str(HERE.parent / "potentials"))
 
 from budget import Spent, run_within  # noqa: E402
 from run import planned  # noqa: E402
-from sides import ENCODERS, MACHINE, lines  # noqa: E402
+from sides import ENCODERS, MACHINE, lines, training_of  # noqa: E402
 
 from atomscape.learn.checkpoint import load_model, write_atomic  # noqa: E402
 from atomscape.learn.evaluate import evaluate_graphs  # noqa: E402
 from atomscape.learn.prepare import prepare  # noqa: E402
-from atomscape.learn.recipe import load_config, to_yaml  # noqa: E402
+from atomscape.learn.recipe import load_config  # noqa: E402
 from atomscape.learn.results import commit  # noqa: E402
 
 TASKS = {"3bpa": 5.0, "qm9": 5.0}
@@ -57,12 +57,7 @@ class Training:
             f"training.epochs={epochs}",
             f"training.learning_rate={RATES[self.name][self.side]}",
         ]
-        config = load_config(HERE / f"{self.name}.yaml", changes)
-        file = folder / "asked.yaml"
-        file.write_text(to_yaml(config))
-        there = (folder / "run" / "last.safetensors").is_file()
-        command = [sys.executable, "-m", "atomscape", "train", file, "--out", folder / "run"]
-        return [*command, "--resume"] if there else command
+        return training_of(load_config(HERE / f"{self.name}.yaml", changes), folder)
 
     def epochs(self, folder: Path) -> int:
         """By the log."""

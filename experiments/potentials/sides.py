@@ -27,6 +27,7 @@ from tasks import HERE, Task
 
 from atomscape import __version__
 from atomscape.learn.checkpoint import load_model
+from atomscape.learn.config import RunConfig
 from atomscape.learn.evaluate import predict
 from atomscape.learn.recipe import to_yaml
 from atomscape.nn.foreign.interpreter import interpreter
@@ -69,12 +70,7 @@ class Ours:
     def command(self, task: Task, folder: Path, epochs: int, seed: int) -> Sequence[str | Path]:
         """The command that a user would give."""
         encoder = {**ENCODERS[self.encoder], "cutoff": task.cutoff}
-        config = task.config(seed, f"encoder={encoder}", f"training.epochs={epochs}")
-        file = folder / "asked.yaml"
-        file.write_text(to_yaml(config))
-        there = (folder / "run" / "last.safetensors").is_file()
-        command = [sys.executable, "-m", "atomscape", "train", file, "--out", folder / "run"]
-        return [*command, "--resume"] if there else command
+        return training_of(task.config(seed, f"encoder={encoder}", f"training.epochs={epochs}"), folder)
 
     def epochs(self, folder: Path) -> int:
         """By the log."""
@@ -292,6 +288,15 @@ def _environment() -> dict[str, str]:
     import os
 
     return {**os.environ, **ONE_THREAD}
+
+
+def training_of(config: RunConfig, folder: Path) -> Sequence[str | Path]:
+    """The command that a user would give for a config; called again, what continues."""
+    file = folder / "asked.yaml"
+    file.write_text(to_yaml(config))
+    there = (folder / "run" / "last.safetensors").is_file()
+    command = [sys.executable, "-m", "atomscape", "train", file, "--out", folder / "run"]
+    return [*command, "--resume"] if there else command
 
 
 def lines(file: Path) -> int:
