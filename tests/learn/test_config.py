@@ -70,6 +70,15 @@ def test_same_objective_twice_is_refused(make_config):
         make_config("objectives=[{property: gap}, {property: gap}]")
 
 
+@pytest.mark.parametrize("name", recipes())
+def test_a_recipe_leaves_something_to_test_on(name):
+    """A random split gives to test what train and val, as shares, leave over."""
+    for data in load_config(name).data:
+        s = data.split
+        if s.kind == "random" and s.train < 1 and s.val < 1 and s.test is None:
+            assert s.train + s.val < 1
+
+
 def test_unknown_recipe_gets_a_suggestion():
     with pytest.raises(ValueError, match=r"did you mean 'qm9_gap'\?"):
         load_config("qm9_gp")
