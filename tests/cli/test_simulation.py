@@ -21,6 +21,7 @@ from atomscape.learn.checkpoint import save_model
 from atomscape.learn.config import PlugIn
 from atomscape.learn.model import Model
 from atomscape.learn.uncertainty.last_layers import derivative_features, features_of
+from atomscape.simulate.calculator import Calculator
 
 
 def copper(a: float, shake: float, rng: np.random.Generator):
@@ -73,6 +74,21 @@ def crystal(here):
     images[1].set_constraint(FixAtoms([0]))
     write(here / "crystal.xyz", images)
     return here / "crystal.xyz"
+
+
+@pytest.mark.filterwarnings(r"ignore:.*torch\.jit:DeprecationWarning")
+def test_export(run, trained, crystal, here):
+    theirs = pytest.importorskip("metatomic_ase", reason="metatomic-torch is not installed")
+    status, out, err = run("export", trained, "--out", "cu.pt", "--author", "me")
+    assert (status, err) == (0, "")
+    assert "schnet of Cu" in out
+    assert "range 4.5 Å" in out
+    atoms = read(crystal, 0)
+    other = atoms.copy()
+    atoms.calc, other.calc = Calculator(trained), theirs.MetatomicCalculator("cu.pt")
+    np.testing.assert_allclose(other.get_forces(), atoms.get_forces(), atol=1e-5)
+    assert "cu.pt exists" in run("export", trained, "--out", "cu.pt")[2]
+    assert ".pt" in run("export", trained, "--out", "cu.model")[2]
 
 
 def test_relax(run, trained, crystal, here):

@@ -98,6 +98,11 @@ class Structures:
         return self.cell.shape[0]
 
     @property
+    def n_structures(self) -> int:
+        """Number of structures; a trace follows it, where ``len`` gives it a fixed number."""
+        return self.cell.shape[0]
+
+    @property
     def n_atoms(self) -> int:
         """Number of atoms in the whole batch."""
         return self.positions.shape[0]

@@ -16,6 +16,7 @@ from atomscape.cli import (
     doctor,
     embed,
     evaluate,
+    export,
     info,
     label,
     map,
@@ -61,6 +62,7 @@ app.command("eos")(crystals.eos)
 app.command("elastic")(crystals.elastic)
 app.command("phonons")(crystals.phonons)
 app.command("validate")(validate.validate)
+app.command("export")(export.export)
 app.command("map")(map.map_page)
 app.command("view")(view.view)
 app.command("doctor")(doctor.doctor)

@@ -87,8 +87,8 @@ class Attention(nn.Module):
         keys, values = self.key_and_value(token).unflatten(1, (2, *self.shape)).unbind(1)
         queries = self.query(x).unflatten(1, self.shape).index_select(0, centre)
         scores = (queries * keys).sum(2) / self.shape[1] ** 0.5
-        weights = fading_softmax(scores, fade, centre, len(h)).unsqueeze(2)
-        h = h + self.out(segment_sum((weights * values).flatten(1), centre, len(h)))
+        weights = fading_softmax(scores, fade, centre, h.shape[0]).unsqueeze(2)
+        h = h + self.out(segment_sum((weights * values).flatten(1), centre, h.shape[0]))
         return h + self.alone(self.between(h))
 
 

@@ -121,7 +121,7 @@ class Layer(nn.Module):
         hidden = silu(self.update_atom(h) + self.update_message(total))
         if self.moves:
             factors = self.move(silu(self.move_hidden(m))) * e.cut
-            u = u + self.mix(segment_sum(x * factors.unsqueeze(1), e.centre, len(h)))
+            u = u + self.mix(segment_sum(x * factors.unsqueeze(1), e.centre, h.shape[0]))
         return h + self.update(hidden), u
 
     def _messages(
@@ -168,7 +168,7 @@ class EquivariantGraphNetwork(nn.Module):
         """Embed the atoms of a graph; with ``layers`` the embedding after every layer comes along."""
         h = self.species(graph.structures.numbers)
         e = self._edges(graph, h.dtype)
-        u = h.new_zeros(len(h), 3, self.config.coordinates)
+        u = h.new_zeros(h.shape[0], 3, self.config.coordinates)
         seen = [Embedding({(0, 1): h.unsqueeze(1)}, "species")]
         for n, layer in enumerate(self.layers, start=1):
             h, u = layer(h, u, e)
@@ -191,7 +191,7 @@ class EquivariantGraphNetwork(nn.Module):
 
 def basis(r: Float[Tensor, " edges"], cutoff: float, count: int) -> Float[Tensor, "edges basis"]:
     """Bessel functions that end at the cutoff; there may be none."""
-    return radial_basis(r, cutoff, count) if count else r.new_zeros(len(r), 0)
+    return radial_basis(r, cutoff, count) if count else r.new_zeros(r.shape[0], 0)
 
 
 def build(config: Config) -> EquivariantGraphNetwork:

@@ -82,7 +82,7 @@ class Layer(nn.Module):
     ) -> Float[Tensor, "atoms lm channels"]:
         """One layer; the first one takes scalars and returns all degrees."""
         e = framed.edges
-        m = segment_sum(self._messages(self.before(h), framed), e.centre, len(h))
+        m = segment_sum(self._messages(self.before(h), framed), e.centre, h.shape[0])
         u = self.after(m / self.norm) + self.incoming.widened(self.skip(h), self.layout)
         return self.incoming.widened(h, self.layout) + self.gate(u)
 

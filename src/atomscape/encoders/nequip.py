@@ -91,7 +91,7 @@ class Layer(nn.Module):
         kept = self.connection(self.incoming.narrowed(h, self.kept), kinds)
         u = self.after(m) + self.kept.widened(kept, self.layout)
         gates = self.gates(m[:, :1]) + self.gate_connection(h[:, :1], kinds)
-        return self.gate(u * 0.5**0.5, 0.5**0.5 * gates.view(len(h), len(self.gate.gated), h.shape[2]))
+        return self.gate(u * 0.5**0.5, 0.5**0.5 * gates.view(h.shape[0], len(self.gate.gated), h.shape[2]))
 
 
 class NequIP(nn.Module):

@@ -64,7 +64,7 @@ class ScalarHead(nn.Module):
 
     def forward(self, embedding: Embedding, graph: Graph) -> dict[str, Float[Tensor, " structures"]]:
         """Predict; sums run in float64."""
-        index, n = graph.structures.structure, len(graph.structures)
+        index, n = graph.structures.structure, graph.structures.n_structures
         out = self.net(embedding.invariants()).double()
         references = self.references[graph.structures.numbers]
         if self.pooling == "sum":

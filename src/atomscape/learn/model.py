@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -153,12 +153,21 @@ class Model(nn.Module):
         return predictions
 
     def read(
-        self, embedding: Embedding, graph: Graph, index: Int[Tensor, " structures"]
+        self,
+        embedding: Embedding,
+        graph: Graph,
+        index: Int[Tensor, " structures"],
+        names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """Predictions of all heads from an embedding; ``index`` is the dataset of each structure."""
+        """Predictions from an embedding; ``index`` is the dataset of each structure.
+
+        ``names`` are the properties wanted; None: those of all heads.
+        """
         predictions: dict[str, Tensor] = {}
         for h in self.architecture.heads:  # shared heads come first, a dataset's own head overrides them
             name = h.predicts.name
+            if names is not None and name not in names:
+                continue
             value = self.heads[h.key](embedding, graph)[name]
             if h.own_references:
                 value = value + self.own_references[h.key](graph, index)
@@ -182,7 +191,7 @@ class Model(nn.Module):
         LookupError
             No such dataset, or none named where it matters.
         """
-        names, n = self.architecture.datasets, len(graph.structures)
+        names, n = self.architecture.datasets, graph.structures.n_structures
         if isinstance(dataset, Tensor):
             return dataset
         if dataset is None:

@@ -47,6 +47,8 @@ class ElementInteraction(nn.Module):
     ) -> Float[Tensor, "atoms lm channels_out"]:
         """Mix channels of each degree, atom by atom as its element says."""
         weights = self.weights(kinds) * self.scale
+        if torch.jit.is_tracing():
+            return self._atom_by_atom(x, weights.index_select(0, kinds.index))
         mixed = [
             torch.cat([b @ w for b, w in zip(self.layout.split(part), of_kind.unbind(0), strict=True)], 1)
             for part, of_kind in zip(kinds.apart(x), weights.unbind(0), strict=True)
@@ -54,3 +56,10 @@ class ElementInteraction(nn.Module):
         if not mixed:
             return x.new_zeros(0, x.shape[1], weights.shape[-1])
         return kinds.together(mixed)
+
+    def _atom_by_atom(
+        self, x: Tensor, weights: Float[Tensor, "atoms keys channels_in channels_out"]
+    ) -> Tensor:
+        """The same with weights written out: more memory, and nothing depends on how many atoms there are."""
+        blocks = zip(self.layout.split(x), weights.unbind(1), strict=True)
+        return torch.cat([torch.bmm(block, w) for block, w in blocks], 1)

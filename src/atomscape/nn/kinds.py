@@ -16,7 +16,7 @@ class Kinds(NamedTuple):
     index: Int[Tensor, " atoms"]  # place of each atom's element in ``numbers``
     order: Int[Tensor, " atoms"]  # atoms, element after element
     back: Int[Tensor, " atoms"]  # place of each atom in ``order``
-    counts: list[int]  # atoms of each element
+    counts: list[int]  # atoms of each element; none in a trace, where they are not fixed
 
     def apart(self, x: Float[Tensor, "atoms *rest"]) -> tuple[Tensor, ...]:
         """Rows of atoms, element by element."""
@@ -31,4 +31,5 @@ def kinds_of(numbers: Int[Tensor, " atoms"]) -> Kinds:
     """Kinds of the atoms with these atomic numbers."""
     present, index, counts = numbers.unique(return_inverse=True, return_counts=True)
     order = index.argsort(stable=True)
-    return Kinds(present, index, order, order.argsort(), counts.tolist())
+    fixed = [] if torch.jit.is_tracing() else counts.tolist()
+    return Kinds(present, index, order, order.argsort(), fixed)

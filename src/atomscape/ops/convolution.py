@@ -170,7 +170,7 @@ def convolution(
     out = []
     for block, M in zip(blocks, matrices, strict=True):
         if not block.terms:
-            out.append(x.new_zeros(len(neighbour), block.size, x.shape[2]))
+            out.append(x.new_zeros(neighbour.shape[0], block.size, x.shape[2]))
             continue
         weighted = torch.cat([features[i] * weights[path] for i, path in block.terms], 1)
         out.append(torch.bmm(M.unflatten(1, (block.size, block.rows)), weighted))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from atomscape.ops.op import Op
 from atomscape.shapes import Float, Int, Tensor
 
@@ -18,7 +20,7 @@ def segment_mean(
     values: Float[Tensor, "rows *rest"], index: Int[Tensor, " rows"], size: int
 ) -> Float[Tensor, "size *rest"]:
     """Mean of the rows of each segment; empty segments give zero."""
-    count = index.new_zeros(size).index_add(0, index, index.new_ones(len(index))).clamp(min=1)
+    count = index.new_zeros(size).index_add(0, index, torch.ones_like(index)).clamp(min=1)
     total = segment_sum(values, index, size)
     return total / count.to(values.dtype).view(-1, *[1] * (values.dim() - 1))
 

@@ -91,22 +91,9 @@ class ModelPotential:
         return {name: value.to(here) for name, value in found.items()}
 
     def energies(self, graph: Graph) -> Float[Tensor, " atoms"]:
-        """Each atom's share of the energy, its reference energy included (eV); their sum is the energy.
-
-        The heads sum over the atoms of a structure: asked with every atom as a structure of its own, they
-        give the shares.
-        """
-        s, model = graph.structures, self.model
-        alone = Structures(
-            s.positions,
-            s.numbers,
-            s.cell[s.structure],
-            s.pbc[s.structure],
-            torch.arange(s.n_atoms, device=s.device),
-        )
-        index = model.dataset_index(self.dataset, graph)[s.structure]
-        with evaluating(model):
-            return model.read(model.encoder(graph), graph.with_structures(alone), index)["energy"]
+        """Each atom's share of the energy, its reference energy included (eV); their sum is the energy."""
+        with evaluating(self.model):
+            return energies_of_atoms(self.model, graph, self.dataset)
 
     def check(self, structures: Structures) -> None:
         """Raise ``ValueError`` that names the elements which training has never seen."""
@@ -123,3 +110,21 @@ class ModelPotential:
                 f"{names} was never seen in training, so what the model says of it is arbitrary; it was "
                 f"trained on {known}"
             )
+
+
+def energies_of_atoms(model: Model, graph: Graph, dataset: str | None) -> Float[Tensor, " atoms"]:
+    """Each atom's share of the energy in eV, differentiable.
+
+    The heads sum over the atoms of a structure: asked with every atom as a structure of its own, they give
+    the shares.
+    """
+    s = graph.structures
+    alone = Structures(
+        s.positions,
+        s.numbers,
+        s.cell[s.structure],
+        s.pbc[s.structure],
+        torch.arange(s.n_atoms, device=s.device),
+    )
+    index = model.dataset_index(dataset, graph)[s.structure]
+    return model.read(model.encoder(graph), graph.with_structures(alone), index, ("energy",))["energy"]

@@ -30,6 +30,7 @@ from typing import Any, get_type_hints
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintPep673Exception
 from jaxtyping import TypeCheckError, jaxtyped
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 MARK = "shapes1"
 """Name of the compiled code; a new one where what is added to modules changes."""
@@ -58,7 +59,8 @@ def _checked_function(function: FunctionType) -> Callable:
     hints = _hints(function.__annotations__, function.__globals__)
     if inspect.isgeneratorfunction(function):
         return _checked_generator(function, hints)
-    if not hints:
+    said = repr(hints)
+    if not hints or "torch.ScriptClass" in said:  # TorchScript reads those, and has its own idea of classes
         return function
     code, scope, closure = function.__code__, function.__globals__, function.__closure__
     run = FunctionType(code, scope, function.__name__, function.__defaults__, closure)
@@ -68,11 +70,13 @@ def _checked_function(function: FunctionType) -> Callable:
         run = _beartype(run)
     except BeartypeDecorHintPep673Exception:  # ``Self``, which only a class can resolve
         return function
-    if "jaxtyping" not in repr(hints):
+    if "jaxtyping" not in said and int not in hints.values():
         return wraps(function)(run)
 
     @wraps(function)
     def within(*args, **kwargs):
+        if is_tracing():  # sizes are tensors there
+            return function(*args, **kwargs)
         with jaxtyped("context"):
             return run(*args, **kwargs)
 
@@ -93,8 +97,9 @@ def _checked_generator(function: FunctionType, hints: dict[str, Any]) -> Callabl
 
     @wraps(function)
     def within(*args, **kwargs):
-        with jaxtyped("context"):
-            check(*args, **kwargs)
+        if not is_tracing():
+            with jaxtyped("context"):
+                check(*args, **kwargs)
         return function(*args, **kwargs)
 
     return within

@@ -45,7 +45,7 @@ class DatasetReferences(nn.Module):
     def forward(self, graph: Graph, dataset: Int[Tensor, " structures"]) -> Float[Tensor, " structures"]:
         """Sum of each structure."""
         s = graph.structures
-        return segment_sum(self.table[dataset[s.structure], s.numbers], s.structure, len(s))
+        return segment_sum(self.table[dataset[s.structure], s.numbers], s.structure, s.n_structures)
 
 
 def given_references(o: Objective, p: Property, stores: Mapping[str, Store]) -> dict[int, float] | None:
