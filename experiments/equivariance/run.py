@@ -47,6 +47,7 @@ class Training:
 
     name: str
     side: str
+    rate: float
 
     def command(self, task: Any, folder: Path, epochs: int, seed: int) -> Sequence[str | Path]:
         """The command that a user would give; called again, what continues."""
@@ -55,7 +56,7 @@ class Training:
             f"seed={seed}",
             f"encoder={encoder}",
             f"training.epochs={epochs}",
-            f"training.learning_rate={RATES[self.name][self.side]}",
+            f"training.learning_rate={self.rate}",
         ]
         return training_of(load_config(HERE / f"{self.name}.yaml", changes), folder)
 
@@ -70,10 +71,16 @@ def main() -> int:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("side", choices=SIDES)
     parser.add_argument("--minutes", type=float, default=MINUTES, help="of CPU time; others are not filed")
+    parser.add_argument("--rate", type=float, help="learning rate; others than the side's are not filed")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    name, side = f"{given.task}-{given.side}-{given.seed}", Training(given.task, given.side)
+    own = RATES[given.task][given.side]
+    name, side = (
+        f"{given.task}-{given.side}-{given.seed}",
+        Training(given.task, given.side, given.rate or own),
+    )
     trial = "" if given.minutes == MINUTES else f"-{given.minutes:g}min"
+    trial += "" if side.rate == own else f"-rate{side.rate:g}"
     folder = HERE.parent.parent / "runs" / f"equivariance-{name}{trial}"
     (folder / "training").mkdir(parents=True, exist_ok=True)
     seconds = 60 * given.minutes
