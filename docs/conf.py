@@ -26,6 +26,7 @@ extensions = [
     "alignment_gains",
     "audits",
     "dataset_cards",
+    "equivariance",
     "faster",
     "mathml",
     "missing_atoms",
