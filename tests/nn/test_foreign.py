@@ -28,12 +28,15 @@ class Features:
     """f_a = sum over edges of sin(Z x) and of |x|^2 x, of atoms a."""
 
     def described(self):
-        return {"layers": ["3x0e", "1x1o"], "cutoff": 3.0, "elements": [1, 6], "sha256": "00" * 32}
+        return {"layers": ["3x0e", "1x1o"], "cutoff": 3.0, "elements": [1, 6]}
 
-    def to(self, dtype):
+    model = torch.nn.Linear(1, 1)
+
+    def to(self, dtype, device):
         pass
 
-    def __call__(self, x, numbers, centre, neighbour):
+    def __call__(self, x, graph):
+        numbers, centre, neighbour = (graph[k] for k in ("numbers", "centre", "neighbour"))
         if bool((numbers == 92).any()):
             raise ValueError("no uranium")
         zero = x.new_zeros(len(numbers), 3)
@@ -65,7 +68,11 @@ def running(toy):
         process.close()
 
 
-GRAPH = (torch.tensor([1, 6, 1]), torch.tensor([0, 0, 1, 2]), torch.tensor([1, 2, 0, 0]))
+GRAPH = {
+    "numbers": torch.tensor([1, 6, 1]),
+    "centre": torch.tensor([0, 0, 1, 2]),
+    "neighbour": torch.tensor([1, 2, 0, 0]),
+}
 
 
 def vectors() -> torch.Tensor:
@@ -75,7 +82,7 @@ def vectors() -> torch.Tensor:
 
 def reference(x: torch.Tensor) -> torch.Tensor:
     """What the toy computes, here."""
-    numbers, centre, neighbour = GRAPH
+    numbers, centre, neighbour = GRAPH.values()
     zero = x.new_zeros(3, 3)
     first = zero.index_add(0, centre, torch.sin(numbers[neighbour, None] * x))
     return torch.cat([first, zero.index_add(0, centre, x.square().sum(1, keepdim=True) * x)], 1)
@@ -83,7 +90,7 @@ def reference(x: torch.Tensor) -> torch.Tensor:
 
 def test_features_and_two_derivatives_cross_the_border(running):
     x, y = vectors(), vectors()
-    ours, theirs = reference(x), features(running, y, *GRAPH, torch.float64)
+    ours, theirs = reference(x), features(running, y, GRAPH, torch.float64)
     assert torch.equal(ours, theirs)
     weights = torch.linspace(0.1, 2, ours.numel(), dtype=torch.float64).view_as(ours).requires_grad_()
     again = weights.detach().clone().requires_grad_()
@@ -99,18 +106,19 @@ def test_features_and_two_derivatives_cross_the_border(running):
 
 def test_single_precision_and_no_edges(running):
     x = vectors().detach()
-    found = features(running, x, *GRAPH, torch.float32)
+    found = features(running, x, GRAPH, torch.float32)
     assert found.dtype == torch.float32
     assert torch.allclose(found.double(), reference(x), atol=1e-6)
     none = torch.zeros(0, dtype=torch.int64)
-    alone = features(running, x[:0], torch.tensor([6]), none, none, torch.float64)
+    atom = {"numbers": torch.tensor([6]), "centre": none, "neighbour": none}
+    alone = features(running, x[:0], atom, torch.float64)
     assert torch.equal(alone, torch.zeros(1, 6, dtype=torch.float64))
 
 
 def test_what_goes_wrong_there_is_said_here(running, toy):
     with pytest.raises(RuntimeError, match="ValueError: no uranium"):
-        features(running, vectors(), torch.tensor([92, 1, 1]), *GRAPH[1:], torch.float64)
-    assert torch.equal(features(running, vectors(), *GRAPH, torch.float64), reference(vectors()))
+        features(running, vectors(), {**GRAPH, "numbers": torch.tensor([92, 1, 1])}, torch.float64)
+    assert torch.equal(features(running, vectors(), GRAPH, torch.float64), reference(vectors()))
     with pytest.raises(RuntimeError, match="there is no such model"):
         Worker("mace", toy, {"fail": True})
 
@@ -121,10 +129,10 @@ def test_a_killed_process_is_named_and_replaced(running, toy, monkeypatch):
     assert worker("mace", toy, {"who": 1}) is first
     os.kill(first.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match=r"process of mace .* ended with signal SIGKILL when asked"):
-        features(first, vectors(), *GRAPH, torch.float64)
+        features(first, vectors(), GRAPH, torch.float64)
     second = worker("mace", toy, {"who": 1})
     assert second.pid != first.pid
-    assert torch.equal(features(second, vectors(), *GRAPH, torch.float64), reference(vectors()))
+    assert torch.equal(features(second, vectors(), GRAPH, torch.float64), reference(vectors()))
     second.close()
 
 
@@ -138,10 +146,10 @@ def test_an_answer_that_nobody_waited_for_is_not_that_of_the_next_request(toy, m
     with monkeypatch.context() as patch:
         patch.setattr("atomscape.nn.foreign.apart.receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            features(first, 2 * vectors(), *GRAPH, torch.float64)
+            features(first, 2 * vectors(), GRAPH, torch.float64)
     second = worker("mace", toy, {"who": 2})
     assert second.pid != first.pid
-    assert torch.equal(features(second, vectors(), *GRAPH, torch.float64), reference(vectors()))
+    assert torch.equal(features(second, vectors(), GRAPH, torch.float64), reference(vectors()))
     second.close()
 
 
@@ -175,8 +183,10 @@ def test_a_package_that_seeds_torch_changes_nothing_here(monkeypatch):
     seen = []
 
     class Network:
+        model = torch.nn.Linear(1, 1)
+
         def described(self):
-            return {"layers": ["3x0e"], "cutoff": 3.0, "elements": [1], "sha256": "00" * 32}
+            return {"layers": ["3x0e"], "cutoff": 3.0, "elements": [1]}
 
     def build(options):
         torch.manual_seed(options["seed"])

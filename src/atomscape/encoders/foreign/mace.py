@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from atomscape.nn.foreign import sizes
 from atomscape.nn.foreign.encoder import ForeignEncoder
 from atomscape.nn.foreign.encoder import absent as _absent
 
@@ -22,16 +23,16 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str | None = Field(None, description="a model that mace-torch has saved")
-    seed: int = Field(0, ge=0, description="of random weights")
-    elements: tuple[int, ...] = Field(tuple(range(1, 119)), min_length=1, description="atomic numbers")
+    seed: sizes.Seed = 0
+    elements: sizes.Elements = sizes.ALL
     l_max: int = Field(3, ge=0, description="largest degree of the filters")
     l_hidden: int = Field(1, ge=0, description="largest degree that goes from layer to layer")
     correlation: int = Field(3, ge=1, description="neighbours that a message sees at once")
-    channels: int = Field(64, ge=1)
-    layers: int = Field(2, ge=1)
-    cutoff: float = Field(5.0, gt=0, description="Å")
-    n_radial: int = Field(8, ge=1, description="radial functions")
-    average_neighbours: float = Field(10.0, gt=0)
+    channels: sizes.Count = 64
+    layers: sizes.Count = 2
+    cutoff: sizes.Cutoff = 5.0
+    n_radial: sizes.RadialFunctions = 8
+    average_neighbours: sizes.Neighbours = 10.0
 
 
 def absent() -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from atomscape.nn.foreign import sizes
 from atomscape.nn.foreign.encoder import ForeignEncoder
 from atomscape.nn.foreign.encoder import absent as _absent
 
@@ -24,15 +25,15 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: str | None = Field(None, description="a checkpoint of a training")
-    seed: int = Field(0, ge=0, description="of random weights")
-    elements: tuple[int, ...] = Field(tuple(range(1, 119)), min_length=1, description="atomic numbers")
+    seed: sizes.Seed = 0
+    elements: sizes.Elements = sizes.ALL
     l_max: int = Field(2, ge=0, description="largest degree of features and filters")
-    channels: int = Field(32, ge=1)
-    layers: int = Field(4, ge=1)
+    channels: sizes.Count = 32
+    layers: sizes.Count = 4
     parity: Literal["natural", "both"] = "natural"
-    cutoff: float = Field(5.0, gt=0, description="Å")
-    n_radial: int = Field(8, ge=1, description="radial functions")
-    average_neighbours: float = Field(10.0, gt=0)
+    cutoff: sizes.Cutoff = 5.0
+    n_radial: sizes.RadialFunctions = 8
+    average_neighbours: sizes.Neighbours = 10.0
 
 
 def absent() -> str:

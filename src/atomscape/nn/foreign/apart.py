@@ -1,8 +1,9 @@
 """A network of another package in a process of its own, and its derivatives.
 
-One process serves all encoders of the same network in this process; it ends with us. Features are f(x) of the
-edge vectors x. First derivatives are vector–Jacobian products that the other process computes. They can be
-differentiated once more, by x and by the cotangent, so forces of a head on such features can be learned.
+One process serves all encoders of the same network in this process; it ends with us. Features are f(x) of
+what the network reads (``reading``), mostly the edge vectors x. First derivatives are vector–Jacobian
+products that the other process computes. They can be differentiated once more, by x and by the cotangent, so
+forces of a head on such features can be learned.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch.autograd.function import once_differentiable
 
 from atomscape.nn.foreign.interpreter import interpreter
 from atomscape.nn.foreign.protocol import Board, anonymous_file, receive, send
-from atomscape.shapes import Float, Int, Tensor
+from atomscape.shapes import Float, Tensor
 
 SCRIPT = Path(__file__).with_name("worker.py")
 
@@ -131,47 +132,41 @@ def _started(package: str, file: Path, options: str, parent: int) -> Worker:
 
 
 def features(
-    of: Worker,
-    x: Float[Tensor, "edges 3"],
-    numbers: Int[Tensor, " atoms"],
-    centre: Int[Tensor, " edges"],
-    neighbour: Int[Tensor, " edges"],
-    dtype: torch.dtype,
+    of: Worker, x: Float[Tensor, "rows 3"], graph: Mapping[str, Tensor], dtype: torch.dtype
 ) -> Float[Tensor, "atoms features"]:
-    """Features of all layers side by side; differentiable by x, twice."""
-    return _Features.apply(x, of, dtype, numbers, centre, neighbour)  # type: ignore[return-value]
+    """Features of all layers side by side; differentiable by x, twice. ``graph`` holds indices."""
+    return _Features.apply(x, of, dtype, dict(graph))  # type: ignore[return-value]
 
 
 class _Features(torch.autograd.Function):
     """f(x); its backward is ``_Pulled``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, of: Worker, dtype: torch.dtype, *graph: Tensor) -> Tensor:
-        ctx.save_for_backward(x, *graph)
-        ctx.of, ctx.dtype = of, dtype
-        names = dict(zip(("numbers", "centre", "neighbour"), graph, strict=True))
-        return of.ask("features", dtype, x=x, **names)["f"].to(dtype)
+    def forward(ctx: Any, x: Tensor, of: Worker, dtype: torch.dtype, graph: dict[str, Tensor]) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.of, ctx.dtype, ctx.graph = of, dtype, graph
+        return of.ask("features", dtype, x=x, **graph)["f"].to(dtype)
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        x, *graph = ctx.saved_tensors
-        return (_Pulled.apply(x, cotangents[0], ctx.of, ctx.dtype, *graph), *[None] * 5)
+        (x,) = ctx.saved_tensors
+        return _Pulled.apply(x, cotangents[0], ctx.of, ctx.dtype, ctx.graph), None, None, None
 
 
 class _Pulled(torch.autograd.Function):
     """Jᵀg as a function of x and g."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, g: Tensor, of: Worker, dtype: torch.dtype, *graph: Tensor) -> Tensor:
-        ctx.save_for_backward(x, g, *graph)
-        ctx.of, ctx.dtype = of, dtype
-        names = dict(zip(("numbers", "centre", "neighbour"), graph, strict=True))
-        return of.ask("pull", dtype, x=x, g=g, **names)["x"].to(x.dtype)
+    def forward(
+        ctx: Any, x: Tensor, g: Tensor, of: Worker, dtype: torch.dtype, graph: dict[str, Tensor]
+    ) -> Tensor:
+        ctx.save_for_backward(x, g)
+        ctx.of, ctx.dtype, ctx.graph = of, dtype, graph
+        return of.ask("pull", dtype, x=x, g=g, **graph)["x"].to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *cotangents: Tensor) -> Any:
-        x, g, *graph = ctx.saved_tensors
-        names = dict(zip(("numbers", "centre", "neighbour"), graph, strict=True))
-        found = ctx.of.ask("pull_again", ctx.dtype, x=x, g=g, v=cotangents[0], **names)
-        return (found["x"].to(x.dtype), found["g"].to(g.dtype), *[None] * 5)
+        x, g = ctx.saved_tensors
+        found = ctx.of.ask("pull_again", ctx.dtype, x=x, g=g, v=cotangents[0], **ctx.graph)
+        return found["x"].to(x.dtype), found["g"].to(g.dtype), None, None, None

@@ -21,8 +21,10 @@ from torch import nn
 from atomscape.atoms.graph import Graph
 from atomscape.nn.embedding import Embedding
 from atomscape.nn.foreign.apart import features, worker
-from atomscape.nn.foreign.interpreter import missing
+from atomscape.nn.foreign.interpreter import MODULES, missing
 from atomscape.nn.foreign.layout import blocks_of, joined
+from atomscape.nn.foreign.reading import indices, rows
+from atomscape.nn.foreign.weights import sha256
 from atomscape.o3.irreps import Irreps
 from atomscape.shapes import Float, Tensor
 
@@ -34,7 +36,10 @@ def absent(package: str) -> str:
 
 def importable(package: str) -> bool:
     """Whether it is installed here; a folder that happens to have its name is no package."""
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(MODULES[package])
+    except ModuleNotFoundError:  # not even what it is a part of
+        return False
     return spec is not None and spec.origin is not None
 
 
@@ -76,9 +81,12 @@ class ForeignEncoder(nn.Module):
         if importable(package):
             with _torch_left_alone():
                 self._here = importlib.import_module(f"atomscape.nn.foreign.{module}").build(options)
-        about = self._here.described() if self._here is not None else self._apart().about
+            about = {**self._here.described(), "sha256": sha256(self._here.model)}
+        else:
+            about = self._apart().about
         self.cutoff, self.irreps_of_layers = float(about["cutoff"]), list(about["layers"])
-        self.elements = tuple(about["elements"])
+        self.elements, self.symmetry = tuple(about["elements"]), about.get("symmetry", "O(3)")
+        self.equivariant, self._reads = self.symmetry != "none", about.get("reads", "edges")
         self.precision: Tensor
         self.register_buffer("precision", torch.empty(0))
         self.register_buffer("weights_sha256", torch.tensor(list(bytes.fromhex(about["sha256"]))))
@@ -112,19 +120,22 @@ class ForeignEncoder(nn.Module):
         return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
 
     def _row(self, graph: Graph) -> Float[Tensor, "atoms features"]:
-        s, dtype = graph.structures, self.precision.dtype
-        if not s.n_atoms:
-            return graph.vectors.to(dtype).sum() * self.precision.new_zeros(0, self._width)
+        x, dtype = rows(graph, self._reads), self.precision.dtype
+        if not graph.n_atoms:
+            return x.to(dtype).sum() * self.precision.new_zeros(0, self._width)
+        given = indices(graph, self._reads)
         if self._here is None:
-            return features(self._apart(), graph.vectors, s.numbers, graph.centre, graph.neighbour, dtype)
-        self._here.to(dtype)
-        found = self._here(graph.vectors.to(dtype), s.numbers, graph.centre, graph.neighbour)
-        return torch.cat(found, 1)
+            return features(self._apart(), x, given, dtype)
+        self._here.to(dtype, x.device)
+        return torch.cat(self._here(x.to(dtype), given), 1)
 
     def _blocks(self, row: Float[Tensor, "atoms features"]) -> list[dict[tuple[int, int], Tensor]]:
         sizes = [Irreps(irreps).dim for irreps in self.irreps_of_layers]
         parts = zip(row.split(sizes, 1), self.irreps_of_layers, strict=True)
-        return [blocks_of(part, irreps) for part, irreps in parts]
+        blocks = [blocks_of(part, irreps) for part, irreps in parts]
+        if self.symmetry != "SO(3)":
+            return blocks
+        return [{(l, 0): block for (l, _), block in layer.items()} for layer in blocks]
 
     def _refuse_strangers(self, numbers: Tensor) -> None:
         strangers = sorted(set(numbers.unique().tolist()) - set(self.elements))

@@ -12,8 +12,15 @@ from pathlib import Path
 
 from atomscape.find import suggest
 
-PACKAGES = {"mace": "mace-torch==0.3.16", "nequip": "nequip==0.19.1"}
-"""Module → what to install for it; the versions that our adapters were written for."""
+PACKAGES = {
+    "mace": "mace-torch==0.3.16",
+    "nequip": "nequip==0.19.1",
+    "sevennet": "sevenn==0.13.0",
+}
+"""Peer → what to install for it; the versions that our adapters were written for."""
+
+MODULES = {"mace": "mace", "nequip": "nequip", "sevennet": "sevenn"}
+"""Peer → the module that its package is imported as."""
 
 
 def variable(package: str) -> str:

@@ -6,7 +6,6 @@ where its features are odd under inversion they have the opposite sign of what i
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -26,35 +25,30 @@ class Features:
     def described(self) -> dict[str, Any]:
         """What it is."""
         products = [str(p.linear.irreps_out) for p in self.model.products]
-        digest = hashlib.sha256()
-        for name, value in sorted(self.model.state_dict().items()):
-            digest.update(name.encode() + value.detach().float().contiguous().numpy().tobytes())
         return {
             "layers": [str(self.model.node_embedding.linear.irreps_out), *products],
             "cutoff": round(float(self.model.r_max), 6),
             "elements": self.elements,
-            "sha256": digest.hexdigest(),
         }
 
-    def to(self, dtype: torch.dtype) -> None:
-        """Compute in this precision."""
-        self.model.to(dtype)
+    def to(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Compute in this precision, there."""
+        self.model.to(device, dtype)
+        self.rows = self.rows.to(device)
 
-    def __call__(
-        self, x: torch.Tensor, numbers: torch.Tensor, centre: torch.Tensor, neighbour: torch.Tensor
-    ) -> list[torch.Tensor]:
+    def __call__(self, x: torch.Tensor, graph: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         """Features of all atoms, each layer ``[atoms, features]``."""
-        n, kinds = len(numbers), len(self.elements)
-        attributes = torch.nn.functional.one_hot(self.rows[numbers], kinds).to(x.dtype)
+        n, kinds = len(graph["numbers"]), len(self.elements)
+        attributes = torch.nn.functional.one_hot(self.rows[graph["numbers"]], kinds).to(x.dtype)
         data = {
             "positions": x.new_zeros(n, 3),
             "shifts": x,
             "unit_shifts": torch.zeros_like(x),
-            "edge_index": torch.stack([neighbour, centre]),
+            "edge_index": torch.stack([graph["neighbour"], graph["centre"]]),
             "node_attrs": attributes,
             "cell": x.new_zeros(3, 3),
-            "batch": torch.zeros(n, dtype=torch.int64),
-            "ptr": torch.tensor([0, n]),
+            "batch": torch.zeros_like(graph["numbers"]),
+            "ptr": torch.tensor([0, n], device=x.device),
         }
         found = self.model(data, compute_force=False)["node_feats"]
         sizes = [p.linear.irreps_out.dim for p in self.model.products]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ class Features:
     """A network, and its features after the embedding of elements and after every layer, as e3nn has them."""
 
     def __init__(self, model: Any, elements: list[int], cutoff: float) -> None:
-        self.whole, self.elements, self.cutoff = model.eval().requires_grad_(False), elements, cutoff
+        self.model, self.elements, self.cutoff = model.eval().requires_grad_(False), elements, cutoff
         rows = torch.full((max(elements) + 1,), -1)
         rows[torch.tensor(elements)] = torch.arange(len(elements))
         self.rows = rows
@@ -22,34 +21,29 @@ class Features:
 
     def described(self) -> dict[str, Any]:
         """What it is."""
-        digest = hashlib.sha256()
-        for name, value in sorted(self.whole.state_dict().items()):
-            digest.update(name.encode() + value.detach().float().contiguous().numpy().tobytes())
         return {
             "layers": [str(self.steps[name].irreps_out["node_features"]) for name in self.layers],
             "cutoff": self.cutoff,
             "elements": self.elements,
-            "sha256": digest.hexdigest(),
         }
 
-    def to(self, dtype: torch.dtype) -> None:
-        """Compute in this precision."""
-        self.whole.to(dtype)
-        for module in self.whole.modules():
+    def to(self, dtype: torch.dtype, device: torch.device) -> None:
+        """Compute in this precision, there."""
+        self.model.to(device, dtype)
+        self.rows = self.rows.to(device)
+        for module in self.model.modules():
             if "model_dtype" in vars(module):
                 module.model_dtype = dtype
             if "_output_dtype" in vars(module):
                 module._output_dtype = dtype
 
-    def __call__(
-        self, x: torch.Tensor, numbers: torch.Tensor, centre: torch.Tensor, neighbour: torch.Tensor
-    ) -> list[torch.Tensor]:
+    def __call__(self, x: torch.Tensor, graph: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         """Features of all atoms, each layer ``[atoms, features]``."""
         data = {
-            "pos": x.new_zeros(len(numbers), 3),
+            "pos": x.new_zeros(len(graph["numbers"]), 3),
             "edge_vectors": x.double(),
-            "edge_index": torch.stack([centre, neighbour]),
-            "atom_types": self.rows[numbers],
+            "edge_index": torch.stack([graph["centre"], graph["neighbour"]]),
+            "atom_types": self.rows[graph["numbers"]],
         }
         found = []
         for name, step in self.steps.items():

@@ -3,8 +3,8 @@
 FILE, such as ``mace_features.py``, has ``build(options)``, which returns a network; REQUESTS and ANSWERS are
 descriptors of anonymous files (``protocol``). Requests:
 
-    build       → irreps of the layers, cutoff (Å), elements, SHA-256 of the weights
-    features    x → f(x)              x: vectors of edges; f: features of all layers side by side
+    build       → what it is (``described()`` of the network), SHA-256 of the weights
+    features    x → f(x)              x: edge vectors (``reading``); f: features of all layers side by side
     pull        x, g → Jᵀg            J = ∂f/∂x, the vector–Jacobian product of first derivatives
     pull_again  x, g, v → Jv, ∂(v·Jᵀg)/∂x   what the derivative of Jᵀg along v is made of
 
@@ -29,6 +29,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 def main() -> None:
     """Answer until the input ends."""
     from protocol import Board, receive, send  # beside this file: a script finds its neighbours
+    from weights import sha256
 
     answers_pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the package prints is no answer
@@ -41,7 +42,7 @@ def main() -> None:
         try:
             if words["do"] == "build":
                 network = runpy.run_path(file)["build"](words["options"])
-                send(answers_pipe, answers, {}, **network.described())
+                send(answers_pipe, answers, {}, **network.described(), sha256=sha256(network.model))
             else:
                 found = answer(network, words["do"], DTYPES[words["dtype"]], arrays)
                 send(answers_pipe, answers, {k: v.detach().numpy() for k, v in found.items()})
@@ -53,20 +54,19 @@ def main() -> None:
 def answer(
     network: Any, what: str, dtype: torch.dtype, arrays: dict[str, np.ndarray]
 ) -> dict[str, torch.Tensor]:
-    """What is asked, of edges ``x`` between atoms of these numbers."""
-    network.to(dtype)
+    """What is asked, of what the network reads; all that is not x, g or v are its indices."""
+    network.to(dtype, torch.device("cpu"))
     t = {k: torch.from_numpy(a) for k, a in arrays.items()}
-    x = t["x"].to(dtype).requires_grad_(what != "features")
-    graph = t["numbers"], t["centre"], t["neighbour"]
+    x, *others = (t.pop(name).to(dtype) for name in "xgv" if name in t)
     if what == "features":
         with torch.no_grad():
-            return {"f": side_by_side(network(x, *graph))}
-    g = t["g"].to(dtype).requires_grad_(what == "pull_again")
-    f = side_by_side(network(x, *graph))
+            return {"f": side_by_side(network(x, t))}
+    x, g = x.requires_grad_(), others[0].requires_grad_(what == "pull_again")
+    f = side_by_side(network(x, t))
     (pulled,) = torch.autograd.grad(f, x, g, create_graph=what == "pull_again", materialize_grads=True)
     if what == "pull":
         return {"x": pulled}
-    again = torch.autograd.grad(pulled, (g, x), t["v"].to(dtype), materialize_grads=True)
+    again = torch.autograd.grad(pulled, (g, x), others[1], materialize_grads=True)
     return {"g": again[0], "x": again[1]}
 
 

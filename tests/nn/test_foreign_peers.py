@@ -1,0 +1,98 @@
+"""What another package makes of a structure by itself is what our adapter gives: signs and order."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import atomscape.nn.foreign.encoder as home
+from atomscape.atoms.ase import to_ase
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.find import find
+from atomscape.nn.foreign.interpreter import interpreter, missing
+from atomscape.testing import cases
+
+BEGIN = """
+import sys
+import numpy as np
+import torch
+from ase.io import read
+folder, frame, saved, found = sys.argv[1:]
+sys.path.insert(0, folder)
+atoms = read(frame)
+"""
+
+
+def told(peer: str, script: str, folder: Path) -> tuple[torch.Tensor, str]:
+    """What a script computes in the environment of a package for ethanol, and the file of its network."""
+    if missing(peer):
+        pytest.skip(missing(peer))
+    frame, saved, found = (str(folder / name) for name in ("frame.xyz", "saved.model", "found.npy"))
+    to_ase(cases.ethanol())[0].write(frame)
+    words = [interpreter(peer), "-c", BEGIN + script, Path(home.__file__).parent, frame, saved, found]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return torch.from_numpy(np.load(found)), saved
+
+
+def vectors(row: torch.Tensor) -> torch.Tensor:
+    """From x, y, z of each channel, as other packages have them, to ours."""
+    return row.unflatten(1, (-1, 3))[:, :, [1, 2, 0]].transpose(1, 2)
+
+
+MACE = """
+from mace.calculators import MACECalculator
+from mace_features import untrained
+torch.set_default_dtype(torch.float64)
+options = dict(seed=3, channels=4, l_hidden=2, l_max=2, correlation=2, layers=2, cutoff=3.4, n_radial=5)
+model = untrained({**options, "elements": [1, 6, 8], "average_neighbours": 3.0})
+torch.save(model, saved)
+calculator = MACECalculator(models=[model], device="cpu", default_dtype="float64")
+np.save(found, calculator.get_descriptors(atoms, invariants_only=False))
+"""
+
+
+def test_mace(tmp_path):
+    """Scalars as they are, vectors with their components in our order and the opposite sign."""
+    theirs, file = told("mace", MACE, tmp_path)
+    module = find("encoders", "foreign.mace")
+    encoder = module.build(module.Config(file=file)).double()
+    ours = encoder(neighbour_graph(cases.ethanol(), encoder.cutoff), layers=True).layers[1].blocks
+    assert torch.allclose(ours[0, 1][:, 0, 4:], theirs[:, :4], atol=1e-6)
+    assert float(theirs[:, 4:16].abs().max()) > 1e-3
+    assert torch.allclose(ours[1, -1], -vectors(theirs[:, 4:16]), atol=1e-6)
+
+
+SEVENNET = """
+import sevenn
+from sevenn.util import unlabeled_atoms_to_input
+from sevennet_features import untrained
+options = dict(seed=3, channels=4, l_max=2, layers=2, parity="both", self_connection="nequip", cutoff=3.4)
+model, settings = untrained({**options, "n_radial": 5, "elements": [1, 6, 8], "average_neighbours": 3.0})
+settings["version"] = sevenn.__version__
+torch.save({"config": settings, "model_state_dict": model.state_dict()}, saved)
+model.set_is_batch_data(False)
+seen = []
+model.get_submodule("0_equivariant_gate").register_forward_hook(lambda *of: seen.append(of[-1]["x"].detach()))
+model(unlabeled_atoms_to_input(atoms, settings["cutoff"]))
+np.save(found, seen[0].numpy())
+"""
+
+
+def test_sevennet(tmp_path):
+    """Scalars and vectors after the first layer, the latter with their own sign."""
+    theirs, file = told("sevennet", SEVENNET, tmp_path)
+    module = find("encoders", "foreign.sevennet")
+    encoder = module.build(module.Config(file=file)).double()
+    assert encoder.symmetry == "O(3)"
+    ours = encoder(neighbour_graph(cases.ethanol(), encoder.cutoff), layers=True).layers[1].blocks
+    assert encoder.irreps_of_layers[1] == "4x0e+4x1o+4x2e"
+    assert torch.allclose(ours[0, 1][:, 0, 4:], theirs[:, :4].double(), atol=1e-5)
+    assert float(theirs[:, 4:16].abs().max()) > 1e-3
+    assert torch.allclose(ours[1, -1], vectors(theirs[:, 4:16].double()), atol=1e-5)
+    with pytest.raises(RuntimeError, match=r"modality 'r2scan' .* leave it out"):
+        module.build(module.Config(file=file, modality="r2scan"))
