@@ -27,12 +27,12 @@ atoms = read(frame)
 """
 
 
-def told(peer: str, script: str, folder: Path) -> tuple[torch.Tensor, str]:
-    """What a script computes in the environment of a package for ethanol, and the file of its network."""
+def told(peer: str, script: str, folder: Path, structure=cases.ethanol) -> tuple[torch.Tensor, str]:
+    """What a script computes in the environment of a package, and the file of its network."""
     if missing(peer):
         pytest.skip(missing(peer))
     frame, saved, found = (str(folder / name) for name in ("frame.xyz", "saved.model", "found.npy"))
-    to_ase(cases.ethanol())[0].write(frame)
+    to_ase(structure())[0].write(frame)
     words = [interpreter(peer), "-c", BEGIN + script, Path(home.__file__).parent, frame, saved, found]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -96,3 +96,28 @@ def test_sevennet(tmp_path):
     assert torch.allclose(ours[1, -1], vectors(theirs[:, 4:16].double()), atol=1e-5)
     with pytest.raises(RuntimeError, match=r"modality 'r2scan' .* leave it out"):
         module.build(module.Config(file=file, modality="r2scan"))
+
+
+ORB = """
+from orb_models.forcefield import pretrained
+from orb_models.forcefield.atomic_system import SystemConfig, ase_atoms_to_atom_graphs
+torch.manual_seed(0)
+config = SystemConfig(radius=6.0, max_num_neighbors=20)
+whole = pretrained.orb_v2_architecture(num_message_passing_steps=5, device="cpu", system_config=config).eval()
+torch.save(whole.state_dict(), saved)
+batch = ase_atoms_to_atom_graphs(atoms, system_config=config, device=torch.device("cpu"))
+np.save(found, whole.model(batch)["node_features"].detach().numpy())
+"""
+
+
+def test_orb(tmp_path):
+    """Features after the last layer, of atoms that have more neighbours than the network looks at."""
+    theirs, file = told("orb", ORB, tmp_path, cases.rattled_rocksalt)
+    module = find("encoders", "foreign.orb")
+    encoder = module.build(module.Config(file=file, architecture="orb-d3-xs-v2"))
+    graph = neighbour_graph(cases.rattled_rocksalt(), encoder.cutoff)
+    assert int(graph.row_offsets.diff().max()) > 20
+    ours = encoder(graph).blocks[0, 1][:, 0, -256:]
+    assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    with pytest.raises(RuntimeError, match=r"architecture 'orb-v9' .* is none of the package's: orb-v3"):
+        module.build(module.Config(file=file, architecture="orb-v9"))
