@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -14,12 +15,16 @@ import numpy as np
 import pytest
 import torch
 
+from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.encoders import foreign
+from atomscape.find import find
 from atomscape.nn.foreign.apart import Worker, features, worker
 from atomscape.nn.foreign.encoder import ForeignEncoder
-from atomscape.nn.foreign.interpreter import interpreter, missing
+from atomscape.nn.foreign.interpreter import MODULES, PACKAGES, interpreter, missing
 from atomscape.nn.foreign.layout import blocks_of, joined
 from atomscape.nn.foreign.protocol import Board, anonymous_file
 from atomscape.o3.harmonics import spherical_harmonics
+from atomscape.testing import cases
 
 TOY = '''
 import torch
@@ -206,6 +211,34 @@ def test_a_package_that_seeds_torch_changes_nothing_here(monkeypatch):
         ForeignEncoder(None, "mace", "played_features", {"file": "away.model"})
 
 
+def test_a_network_that_is_here_goes_where_the_model_goes(monkeypatch):
+    """On a device without memory, since every machine has that; tensors on two devices would not mix."""
+    seen = []
+
+    class Network:
+        model = torch.nn.Linear(3, 2)
+
+        def described(self):
+            return {"layers": ["2x0e"], "cutoff": 3.0, "elements": [1, 6, 8], "reads": "structures"}
+
+        def to(self, dtype, device):
+            self.model.to(device, dtype)
+            seen.append((dtype, device.type))
+
+        def __call__(self, x, graph):
+            return [self.model(x[: len(graph["numbers"])])]
+
+    played = types.SimpleNamespace(build=lambda _: Network())
+    monkeypatch.setitem(sys.modules, "atomscape.nn.foreign.played_features", played)
+    monkeypatch.setattr("atomscape.nn.foreign.encoder.importable", lambda package: True)
+    encoder = ForeignEncoder(None, "mace", "played_features", {})
+    monkeypatch.setattr(encoder, "_refuse_strangers", lambda numbers: None)  # looks at values
+    graph = neighbour_graph(cases.ethanol(), 3.0)
+    assert encoder(graph).blocks[0, 1].device.type == "cpu"
+    assert encoder.to("meta")(graph.to("meta")).blocks[0, 1].device.type == "meta"
+    assert seen == [(torch.float32, "cpu"), (torch.float32, "meta")]
+
+
 def test_arrays_of_every_kind_and_size():
     """A board grows, and holds what its last message says."""
     descriptor = anonymous_file()
@@ -244,6 +277,12 @@ def test_blocks_of_one_kind_are_joined():
     assert blocks[1, -1][0].tolist() == [[3, 6], [4, 7], [2, 5]]  # y, z, x
     both = joined([{(0, 1): torch.zeros(1, 1, 2)}, blocks_of(row[:1], "11x0e")])
     assert both[0, 1].shape == (1, 1, 13)
+
+
+def test_every_encoder_of_another_package_has_an_environment_to_be_had():
+    """What ``scripts/peers.py`` can make is what encoders ask for, and each knows what to import."""
+    asked = {find("encoders", f"foreign.{m.name}").PACKAGE for m in pkgutil.iter_modules(foreign.__path__)}
+    assert asked == set(PACKAGES) == set(MODULES)
 
 
 def test_interpreters_are_named_never_searched_for(monkeypatch, tmp_path):

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 import atomscape.nn.foreign.encoder as home
-from atomscape.atoms.ase import to_ase
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.find import find
 from atomscape.nn.foreign.interpreter import interpreter, missing
@@ -20,10 +19,13 @@ BEGIN = """
 import sys
 import numpy as np
 import torch
-from ase.io import read
 folder, frame, saved, found = sys.argv[1:]
 sys.path.insert(0, folder)
-atoms = read(frame)
+given = np.load(frame)
+"""
+ATOMS = """
+from ase import Atoms
+atoms = Atoms(given["numbers"], given["positions"], cell=given["cell"][0], pbc=given["pbc"][0])
 """
 
 
@@ -31,8 +33,9 @@ def told(peer: str, script: str, folder: Path, structure=cases.ethanol) -> tuple
     """What a script computes in the environment of a package, and the file of its network."""
     if missing(peer):
         pytest.skip(missing(peer))
-    frame, saved, found = (str(folder / name) for name in ("frame.xyz", "saved.model", "found.npy"))
-    to_ase(structure())[0].write(frame)
+    frame, saved, found = (str(folder / name) for name in ("frame.npz", "saved.model", "found.npy"))
+    s = structure()
+    np.savez(frame, numbers=s.numbers, positions=s.positions, cell=s.cell, pbc=s.pbc)
     words = [interpreter(peer), "-c", BEGIN + script, Path(home.__file__).parent, frame, saved, found]
     done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -58,7 +61,7 @@ np.save(found, calculator.get_descriptors(atoms, invariants_only=False))
 
 def test_mace(tmp_path):
     """Scalars as they are, vectors with their components in our order and the opposite sign."""
-    theirs, file = told("mace", MACE, tmp_path)
+    theirs, file = told("mace", ATOMS + MACE, tmp_path)
     module = find("encoders", "foreign.mace")
     encoder = module.build(module.Config(file=file)).double()
     ours = encoder(neighbour_graph(cases.ethanol(), encoder.cutoff), layers=True).layers[1].blocks
@@ -85,7 +88,7 @@ np.save(found, seen[0].numpy())
 
 def test_sevennet(tmp_path):
     """Scalars and vectors after the first layer, the latter with their own sign."""
-    theirs, file = told("sevennet", SEVENNET, tmp_path)
+    theirs, file = told("sevennet", ATOMS + SEVENNET, tmp_path)
     module = find("encoders", "foreign.sevennet")
     encoder = module.build(module.Config(file=file)).double()
     assert encoder.symmetry == "O(3)"
@@ -112,7 +115,7 @@ np.save(found, whole.model(batch)["node_features"].detach().numpy())
 
 def test_orb(tmp_path):
     """Features after the last layer, of atoms that have more neighbours than the network looks at."""
-    theirs, file = told("orb", ORB, tmp_path, cases.rattled_rocksalt)
+    theirs, file = told("orb", ATOMS + ORB, tmp_path, cases.rattled_rocksalt)
     module = find("encoders", "foreign.orb")
     encoder = module.build(module.Config(file=file, architecture="orb-d3-xs-v2"))
     graph = neighbour_graph(cases.rattled_rocksalt(), encoder.cutoff)
@@ -121,3 +124,78 @@ def test_orb(tmp_path):
     assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     with pytest.raises(RuntimeError, match=r"architecture 'orb-v9' .* is none of the package's: orb-v3"):
         module.build(module.Config(file=file, architecture="orb-v9"))
+
+
+METATOMIC = """
+from metatomic.torch import ModelEvaluationOptions, ModelOutput, System, load_atomistic_model
+from vesin.metatomic import neighbor_lists_for_model
+system = System(
+    torch.from_numpy(given["numbers"]).int(),
+    torch.from_numpy(given["positions"]),
+    torch.from_numpy(given["cell"][0]),
+    torch.from_numpy(given["pbc"][0]),
+)
+model = load_atomistic_model(saved)
+for neighbours in neighbor_lists_for_model("angstrom", model):
+    neighbours.add_neighbor_list(system)
+outputs = {name: ModelOutput(sample_kind="atom") for name in ("feature", "mtt::aux::spherical")}
+made = model([system], ModelEvaluationOptions("angstrom", outputs), check_consistency=True)
+blocks = made["feature"].block(0), *made["mtt::aux::spherical"].blocks()
+np.save(found, np.concatenate([b.values.detach().numpy().reshape(len(system), -1) for b in blocks], 1))
+"""
+
+
+def test_metatomic(tmp_path):
+    """All outputs, with the neighbour lists that the package makes; what a model lacks is named."""
+    if missing("metatomic"):
+        pytest.skip(missing("metatomic"))
+    script = Path(__file__).parents[1] / "laws" / "foreign_metatomic_model.py"
+    words = [interpreter("metatomic"), script, tmp_path / "saved.model", 0, 8, 12]
+    subprocess.run([str(word) for word in words], check=True, capture_output=True)
+    theirs, file = told("metatomic", METATOMIC, tmp_path, cases.rattled_rocksalt)
+    module = find("encoders", "foreign.metatomic")
+    encoder = module.build(module.Config(file=file, outputs=("feature", "mtt::aux::spherical")))
+    ours = encoder.double()(neighbour_graph(cases.rattled_rocksalt(), encoder.cutoff)).blocks
+    assert [(k, b.shape[2]) for k, b in ours.items()] == [((0, 1), 8), ((1, -1), 4)]
+    assert torch.allclose(ours[0, 1][:, 0], theirs[:, :8], rtol=1e-9)
+    assert float(theirs[:, 8:].abs().max()) > 1e-3
+    assert torch.allclose(ours[1, -1].flatten(1), theirs[:, 8:], rtol=1e-9, atol=1e-12)
+    for name, message in (("energy", "of each system, not of each atom"), ("x", "it has energy, feature")):
+        with pytest.raises((RuntimeError, ValueError), match=message):
+            module.build(module.Config(file=file, outputs=(name,)))
+
+
+UMA = """
+import hydra
+from fairchem.core.datasets.atomic_data import AtomicData, atomicdata_list_to_batch
+from fairchem.core.units.mlip_unit.api.inference import MLIPInferenceCheckpoint
+torch.manual_seed(1)
+home = "fairchem.core.models"
+backbone = {
+    "model": f"{home}.uma.escn_moe.eSCNMDMoeBackbone", "num_experts": 3, "use_composition_embedding": True,
+    "sphere_channels": 4, "hidden_channels": 4, "edge_channels": 4, "num_layers": 2, "lmax": 2, "mmax": 2,
+    "cutoff": 3.4, "num_distance_basis": 5, "ff_type": "spectral", "dataset_mapping": {"omol": "omol"},
+    "otf_graph": True, "always_use_pbc": False, "direct_forces": False, "regress_forces": True,
+}
+heads = {"energy": {"module": f"{home}.uma.escn_md.MLP_EFS_Head"}}
+config = {"_target_": f"{home}.base.HydraModel", "backbone": backbone, "heads": heads, "model_id": "UMA-0"}
+model = hydra.utils.instantiate(config).eval()
+averaged = torch.optim.swa_utils.AveragedModel(model)
+torch.save(MLIPInferenceCheckpoint(config, model.state_dict(), averaged.state_dict(), {}), saved)
+atoms.info.update(charge=1, spin=2)
+data = AtomicData.from_ase(atoms, task_name="omol", r_data_keys=["charge", "spin"])
+np.save(found, model.backbone(atomicdata_list_to_batch([data]))["node_embedding"].detach().numpy())
+"""
+
+
+def test_uma(tmp_path):
+    """A checkpoint of mixed experts: scalars and vectors after the last layer, these with their own sign."""
+    theirs, file = told("uma", ATOMS + UMA, tmp_path)
+    module = find("encoders", "foreign.uma")
+    encoder = module.build(module.Config(file=file, dataset="omol", charge=1, spin=2)).double()
+    ours = encoder(neighbour_graph(cases.ethanol(), encoder.cutoff)).blocks
+    assert torch.allclose(ours[0, 0][:, 0, -4:], theirs[:, 0].double(), atol=1e-5)
+    assert float(theirs[:, 1:4].abs().max()) > 1e-2
+    assert torch.allclose(ours[1, 0][:, :, -4:], theirs[:, [2, 3, 1]].double(), atol=1e-5)
+    with pytest.raises(RuntimeError, match=r"dataset None .encoder.dataset. is none of this network's: omol"):
+        module.build(module.Config(file=file))

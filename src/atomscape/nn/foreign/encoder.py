@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,14 @@ def importable(package: str) -> bool:
 
 @contextlib.contextmanager
 def _torch_left_alone() -> Iterator[None]:
-    """Packages seed torch and set its default precision; what is built afterwards must not depend on it."""
+    """Packages seed torch and set its default precision; what is built afterwards must not depend on it.
+
+    What they warn of is for those who write them, as in a process of their own.
+    """
     dtype = torch.get_default_dtype()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -81,12 +86,15 @@ class ForeignEncoder(nn.Module):
         if importable(package):
             with _torch_left_alone():
                 self._here = importlib.import_module(f"atomscape.nn.foreign.{module}").build(options)
-            about = {**self._here.described(), "sha256": sha256(self._here.model)}
+            about = {"sha256": sha256(self._here.model), **self._here.described()}
         else:
             about = self._apart().about
         self.cutoff, self.irreps_of_layers = float(about["cutoff"]), list(about["layers"])
         self.elements, self.symmetry = tuple(about["elements"]), about.get("symmetry", "O(3)")
         self.equivariant, self._reads = self.symmetry != "none", about.get("reads", "edges")
+        self._turned = about.get("axes", "y") == "y"
+        depth = range(1, len(self.irreps_of_layers))
+        self._names = list(about.get("names", ["species", *(f"layer {n}" for n in depth)]))
         self.precision: Tensor
         self.register_buffer("precision", torch.empty(0))
         self.register_buffer("weights_sha256", torch.tensor(list(bytes.fromhex(about["sha256"]))))
@@ -115,8 +123,7 @@ class ForeignEncoder(nn.Module):
         numbers = graph.structures.numbers
         self._refuse_strangers(numbers)
         blocks = self._blocks(self._row(graph))
-        names = ["species", *(f"layer {n}" for n in range(1, len(blocks)))]
-        seen = [Embedding(joined(blocks[: n + 1]), name) for n, name in enumerate(names)]
+        seen = [Embedding(joined(blocks[: n + 1]), name) for n, name in enumerate(self._names)]
         return Embedding(seen[-1].blocks, seen[-1].layer, tuple(seen) if layers else ())
 
     def _row(self, graph: Graph) -> Float[Tensor, "atoms features"]:
@@ -132,7 +139,7 @@ class ForeignEncoder(nn.Module):
     def _blocks(self, row: Float[Tensor, "atoms features"]) -> list[dict[tuple[int, int], Tensor]]:
         sizes = [Irreps(irreps).dim for irreps in self.irreps_of_layers]
         parts = zip(row.split(sizes, 1), self.irreps_of_layers, strict=True)
-        blocks = [blocks_of(part, irreps) for part, irreps in parts]
+        blocks = [blocks_of(part, irreps, self._turned) for part, irreps in parts]
         if self.symmetry != "SO(3)":
             return blocks
         return [{(l, 0): block for (l, _), block in layer.items()} for layer in blocks]

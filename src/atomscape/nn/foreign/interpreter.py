@@ -14,13 +14,22 @@ from atomscape.find import suggest
 
 PACKAGES = {
     "mace": "mace-torch==0.3.16",
+    "metatomic": "metatomic-torch==0.1.19",
     "nequip": "nequip==0.19.1",
     "orb": "orb-models==0.5.5",
     "sevennet": "sevenn==0.13.0",
+    "uma": "fairchem-core==2.24.0",
 }
 """Peer → what to install for it; the versions that our adapters were written for."""
 
-MODULES = {"mace": "mace", "nequip": "nequip", "orb": "orb_models", "sevennet": "sevenn"}
+MODULES = {
+    "mace": "mace",
+    "metatomic": "metatomic.torch",
+    "nequip": "nequip",
+    "orb": "orb_models",
+    "sevennet": "sevenn",
+    "uma": "fairchem.core",
+}
 """Peer → the module that its package is imported as."""
 
 

@@ -27,16 +27,19 @@ def axes(l: int) -> Float[Tensor, "m n"]:
 
 
 def blocks_of(
-    row: Float[Tensor, "atoms features"], irreps: str
+    row: Float[Tensor, "atoms features"], irreps: str, turned: bool = True
 ) -> dict[Key, Float[Tensor, "atoms m channels"]]:
-    """Blocks of a row of e3nn's, in our layout; irreps that stand in several places are joined."""
+    """Blocks of a row of e3nn's, in our layout; irreps that stand in several places are joined.
+
+    Without ``turned`` components have our order already, with z as polar axis.
+    """
     found: dict[Key, list[Tensor]] = {}
     start = 0
     for many, (l, parity) in Irreps(irreps):
         m = 2 * l + 1
         block = row[:, start : start + many * m].unflatten(1, (many, m))
-        turned = torch.einsum("mn,acn->amc", axes(l).to(row), block)
-        found.setdefault((l, parity), []).append(turned)
+        ours = torch.einsum("mn,acn->amc", axes(l).to(row), block) if turned else block.transpose(1, 2)
+        found.setdefault((l, parity), []).append(ours)
         start += many * m
     return {key: torch.cat(parts, 2) for key, parts in sorted(found.items(), key=_order)}
 

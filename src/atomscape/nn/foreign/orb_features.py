@@ -19,9 +19,6 @@ class Features:
     def __init__(self, model: Any, most: int, charge: float, spin: float) -> None:
         self.model, self.most = model.eval().requires_grad_(False), most
         self.state = {"total_charge": charge, "total_spin": spin}
-        self.seen: list[torch.Tensor] = []
-        for layer in (model._encoder, *model.gnn_stacks):
-            layer.register_forward_hook(lambda _, given, out: self.seen.append(out[0]))
 
     def described(self) -> dict[str, Any]:
         """What it is."""
@@ -50,10 +47,14 @@ class Features:
             edge_features={"vectors": x[kept]},
             system_features={k: x.new_tensor([v]) for k, v in self.state.items()},
         )
-        self.seen.clear()
-        self.model(batch)
-        found = list(self.seen)
-        self.seen.clear()
+        found: list[torch.Tensor] = []
+        layers = (self.model._encoder, *self.model.gnn_stacks)
+        hooks = [n.register_forward_hook(lambda _, given, out: found.append(out[0])) for n in layers]
+        try:
+            self.model(batch)
+        finally:
+            for hook in hooks:
+                hook.remove()
         return found
 
 

@@ -29,7 +29,6 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 def main() -> None:
     """Answer until the input ends."""
     from protocol import Board, receive, send  # beside this file: a script finds its neighbours
-    from weights import sha256
 
     answers_pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the package prints is no answer
@@ -42,13 +41,20 @@ def main() -> None:
         try:
             if words["do"] == "build":
                 network = runpy.run_path(file)["build"](words["options"])
-                send(answers_pipe, answers, {}, **network.described(), sha256=sha256(network.model))
+                send(answers_pipe, answers, {}, **described(network))
             else:
                 found = answer(network, words["do"], DTYPES[words["dtype"]], arrays)
                 send(answers_pipe, answers, {k: v.detach().numpy() for k, v in found.items()})
         except Exception as error:
             text = f"{type(error).__name__}: {error}"
             send(answers_pipe, answers, {}, error=text, trace=traceback.format_exc())
+
+
+def described(network: Any) -> dict[str, Any]:
+    """What a network is, and which weights it has."""
+    from weights import sha256
+
+    return {"sha256": sha256(network.model), **network.described()}
 
 
 def answer(
