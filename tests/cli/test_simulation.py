@@ -203,3 +203,40 @@ def test_validate(run, trained, crystal, here):
     status, _, err = run("validate", trained, "not.xyz")
     assert status == 1
     assert "ASE cannot read not.xyz" in err
+
+
+def test_neb_stops_and_goes_on(run, trained, here):
+    """A vacancy hops: up and down again by symmetry; the band goes on where it stopped."""
+    start = bulk("Cu", cubic=True, a=3.6) * (2, 2, 1)
+    end = start.copy()
+    hops = int(np.argsort(start.get_distances(0, range(16), mic=True))[1])
+    end.positions[hops] = start.positions[0]
+    del start[0], end[0]
+    write(here / "start.xyz", start)
+    write(here / "end.xyz", end)
+    options = ("start.xyz", "end.xyz", "--images", "3", "--relax-ends", "--json", "neb.json")
+    assert run("neb", trained, *options, "--steps", "2", "--out", "parts")[0] == 2
+    assert "parts holds state.safetensors" in run("neb", trained, *options[:-2], "--out", "parts")[2]
+    assert "neb.json exists" in run("neb", trained, *options, "--out", "other")[2]
+    status, out, err = run("neb", trained, *options, "--resume", "--out", "parts")
+    assert (status, err) == (0, "")
+    found = json.loads((here / "neb.json").read_text())
+    assert f"barrier {found['barrier_ev']:.4f} eV" in out
+    assert found["converged"]
+    assert found["highest_image"] == 2
+    assert found["barrier_ev"] == pytest.approx(found["barrier_back_ev"], abs=1e-3)
+    frames = read(here / "parts/band.xyz", ":")
+    rise = frames[2].get_potential_energy() - frames[0].get_potential_energy()
+    assert rise == pytest.approx(found["barrier_ev"], abs=1e-5)
+    assert (here / "parts/band.svg").read_text().startswith("<svg")
+    assert not (here / "parts/.lock").exists()
+    assert run("neb", trained, *options[:-2], "--out", "whole")[0] == 0
+    assert (here / "whole/band.xyz").read_bytes() == (here / "parts/band.xyz").read_bytes()
+    status, _, err = run("neb", trained, *options[:4], "--spring", "1", "--resume", "--out", "parts")
+    assert status == 1
+    assert "spring: 0.1 → 1.0" in err
+    write(here / "less.xyz", end[1:])
+    status, _, err = run("neb", trained, "start.xyz", "less.xyz", "--out", "new/none")
+    assert status == 1
+    assert "the start has 15 atoms and the end has 14" in err
+    assert not (here / "new").exists()

@@ -21,6 +21,7 @@ from atomscape.cli import (
     label,
     map,
     md,
+    neb,
     recipe,
     relax,
     report,
@@ -58,6 +59,7 @@ app.command("label")(label.label)
 app.command("complete")(complete.complete)
 app.command("relax")(relax.relax)
 app.command("md")(md.md)
+app.command("neb")(neb.neb)
 app.command("eos")(crystals.eos)
 app.command("elastic")(crystals.elastic)
 app.command("phonons")(crystals.phonons)
@@ -103,5 +105,5 @@ def main() -> None:
 def _interrupted(end: BaseException | None) -> bool:
     """Whether an interrupt ended the program; a command that stopped by itself has said so."""
     while end is not None and not isinstance(end, KeyboardInterrupt):
-        end = end.__cause__ or end.__context__
+        end = end.__cause__ or (None if end.__suppress_context__ else end.__context__)
     return end is not None
