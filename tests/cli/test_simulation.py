@@ -17,7 +17,7 @@ from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import PROPERTIES
 from atomscape.data.card import PropertyRecord
 from atomscape.learn.architecture import Architecture, HeadRecord
-from atomscape.learn.checkpoint import save_model
+from atomscape.learn.checkpoint import load_model, save_model
 from atomscape.learn.config import PlugIn
 from atomscape.learn.model import Model
 from atomscape.learn.uncertainty.last_layers import derivative_features, features_of
@@ -203,6 +203,43 @@ def test_validate(run, trained, crystal, here):
     status, _, err = run("validate", trained, "not.xyz")
     assert status == 1
     assert "ASE cannot read not.xyz" in err
+
+
+@pytest.fixture(scope="session")
+def other(trained, tmp_path_factory):
+    """A second run, of slightly other weights."""
+    model = load_model(trained)
+    with torch.no_grad():
+        model.heads["shared:energy"].net[2].weight.mul_(1.02)
+    folder = tmp_path_factory.mktemp("other")
+    save_model(model, folder / "best.safetensors", elements=["Cu"])
+    return folder
+
+
+def test_several_runs_move_by_their_mean(run, trained, other, crystal, here):
+    """Dynamics writes their disagreement, the same when it was stopped; relax and validate tell it."""
+    options = ("--with", other, "--steps", "10", "--log-every", "5", "--every", "5")
+    assert run("md", trained, crystal, *options, "--out", "whole")[0] == 0
+    assert run("md", trained, crystal, *options, "--steps", "5", "--out", "parts")[0] == 0
+    status, out, err = run("md", trained, crystal, *options, "--out", "parts", "--resume")
+    assert (status, err) == (0, "")
+    assert "members disagree by up to" in out
+    for name in ("trajectory.xyz", "log.csv", "uncertainty.csv", "log.svg"):
+        assert (here / "whole" / name).read_bytes() == (here / "parts" / name).read_bytes(), name
+    lines = (here / "whole/uncertainty.csv").read_text().splitlines()
+    assert lines[0] == "step,time_fs,structure,energy_sigma_ev,force_sigma_ev_per_a"
+    assert [line.split(",")[0] for line in lines[1:]] == ["0", "5", "10"]
+    assert all(float(x) > 0 for line in lines[1:] for x in line.split(",")[3:])
+    assert "disagreement" in (here / "whole/log.svg").read_text()
+    assert "model: " in run("md", trained, crystal, "--out", "parts", "--resume")[2]
+    status, out, _ = run("relax", trained, crystal, "--with", other, "--json", "r.json", "--out", "r.xyz")
+    row = json.loads((here / "r.json").read_text())["structures"][0]
+    assert row["energy_sigma_ev"] > 0
+    assert read(here / "r.xyz", 0).info["force_sigma"] == pytest.approx(row["force_sigma_ev_per_a"])
+    assert "σ force" in out
+    _, out, _ = run("validate", trained, crystal, "--with", other, "--steps", "20")
+    assert "largest σ of a force" in out
+    assert "have the same weights" in run("relax", trained, crystal, "--with", trained, "--out", "n.xyz")[2]
 
 
 def test_neb_stops_and_goes_on(run, trained, here):

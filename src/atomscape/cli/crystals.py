@@ -18,6 +18,7 @@ from atomscape.cli.simulating import (
     Row,
     Run,
     Structure,
+    With,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def eos(
     picture: Picture = None,
     json: Json = None,
     overwrite: Overwrite = False,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Fine = Precision.float64,
     device: Device = "cpu",
@@ -50,7 +52,7 @@ def eos(
 
     target = picture or _named(what, "eos")
     refuse_existing([f for f in (target, json) if f is not None], overwrite)
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     _, s = crystal_of(what, row, potential, as_given)
     found = equation_of_state(potential, s, span, points, None if clamped else 0.005)
     made = table("", "", "", right=(1,), title=f"{s.formulas()[0]}: equation of state")
@@ -61,7 +63,7 @@ def eos(
     made.add_row("misfit", f"{1e3 * found.misfit:.3f}", "meV/atom")
     console().print(made)
     _draw(target, _eos_figure(found))
-    write_json(json, {"model": potential.model.hash, **found.as_dict()})
+    write_json(json, {"model": potential.hash, **found.as_dict()})
     console().print(f"picture: {target}")
 
 
@@ -74,6 +76,7 @@ def elastic(
     as_given: AsGiven = False,
     json: Json = None,
     overwrite: Overwrite = False,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Fine = Precision.float64,
     device: Device = "cpu",
@@ -84,7 +87,7 @@ def elastic(
     from atomscape.simulate.elastic import elastic_constants
 
     refuse_existing([json] if json else [], overwrite)
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     _, s = crystal_of(what, row, potential, as_given)
     found = elastic_constants(potential, s, strain, None if clamped else 0.002)
     title = f"{s.formulas()[0]}: elastic constants, GPa"
@@ -101,7 +104,7 @@ def elastic(
     lowest = float(found.eigenvalues[0])
     verdict = "stable" if lowest > 0 else "[bold red]not stable[/]"
     screen.print(f"{verdict}: lowest eigenvalue {lowest:.2f} GPa")
-    write_json(json, {"model": potential.model.hash, **says})
+    write_json(json, {"model": potential.hash, **says})
 
 
 def phonons(
@@ -116,6 +119,7 @@ def phonons(
     picture: Picture = None,
     json: Json = None,
     overwrite: Overwrite = False,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Fine = Precision.float64,
     device: Device = "cpu",
@@ -131,7 +135,7 @@ def phonons(
 
     target = picture or _named(what, "phonons")
     refuse_existing([f for f in (target, json) if f is not None], overwrite)
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     _, s = crystal_of(what, row, potential, as_given)
     found = spectrum(potential, s, repeats(supercell), displacement)
     screen = console()
@@ -142,7 +146,7 @@ def phonons(
     )
     screen.print("no imaginary modes" if found.stable else "[bold red]imaginary modes[/]: it would distort")
     _draw(target, _phonon_figure(found))
-    write_json(json, {"model": potential.model.hash, **found.as_dict()})
+    write_json(json, {"model": potential.hash, **found.as_dict()})
     screen.print(f"picture: {target}")
     if not found.stable:
         raise typer.Exit(2)

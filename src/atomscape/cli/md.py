@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Overwrite, Run, Structure
+from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Overwrite, Run, Structure, With
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from atomscape.simulate.integrators import Integrator
     from atomscape.simulate.motion import Motion
-    from atomscape.simulate.potential import ModelPotential
+    from atomscape.simulate.potential import Trained
 
 
 class Ensemble(StrEnum):
@@ -64,6 +64,7 @@ def md(
     skin: Skin = 0.5,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     overwrite: Overwrite = False,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Dtype = None,
     device: Device = "cpu",
@@ -76,33 +77,34 @@ def md(
     """
     from atomscape.cli.output import console
     from atomscape.cli.simulating import images_of, potential_of
-    from atomscape.simulate.dynamics_folder import LOG, run_in_folder
+    from atomscape.simulate.dynamics_folder import run_in_folder
+    from atomscape.simulate.ensemble import doubtful
 
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     rows = row if row is not None else [0]
     images = [image for r in rows for image in images_of(what, r) for _ in range(copies)]
     moving = ensemble is Ensemble.nve and temperature is None and any(a.has("momenta") for a in images)
     heat = None if moving else 300.0 if temperature is None else temperature
     rule = _rule(ensemble, timestep, heat, friction, relaxation)
     folder = out or Path("md") / (Path(what).stem if Path(what).exists() else what)
-    settings: dict[str, Any] = {"model": potential.model.hash, "dataset": dataset, "structure": what}
+    settings: dict[str, Any] = {"model": potential.hash, "dataset": dataset, "structure": what}
     settings |= {"rows": rows, "copies": copies, "rule": repr(rule), "temperature": heat, "seed": seed}
-    screen = console()
+    screen, sure = console(), doubtful(potential)
     try:
         with _shown(steps) as progress:
             motion = run_in_folder(
                 *(folder, lambda: _start(potential, images, rule, heat, seed), potential, rule, steps),
                 **{"settings": settings, "log_every": log_every, "frame_every": every, "skin": skin},
-                **{"resume": resume, "overwrite": overwrite, "progress": progress},
+                **{"resume": resume, "overwrite": overwrite, "progress": progress, "doubtful": sure},
             )
     except KeyboardInterrupt:
         screen.print(f"stopped; the same command with --resume continues from {folder}")
         raise typer.Exit(STOPPED) from None
-    _told(screen, motion, folder, folder / LOG)
+    _told(screen, motion, folder)
 
 
 def _start(
-    potential: ModelPotential, images: Sequence[Atoms], rule: Integrator, heat: float | None, seed: int
+    potential: Trained, images: Sequence[Atoms], rule: Integrator, heat: float | None, seed: int
 ) -> Motion:
     """Structures with velocities drawn at a temperature, or with those they have."""
     from atomscape.simulate.dynamics import started
@@ -164,12 +166,14 @@ def _shown(steps: int):
     return bar()
 
 
-def _told(screen, motion: Motion, folder: Path, log: Path) -> None:
+def _told(screen, motion: Motion, folder: Path) -> None:
     from atomscape.cli.output import table
     from atomscape.learn.checkpoint import write_atomic
+    from atomscape.simulate.dynamics_folder import DOUBT, LOG
     from atomscape.simulate.log_figure import log_figure, read_log, summary
 
-    columns = read_log(log)
+    columns = read_log(folder / LOG)
+    doubts = read_log(folder / DOUBT) if (folder / DOUBT).is_file() else None
     names = ("structure", "steps", "temperature, K", "energy, eV", "drift, meV/atom/ps")
     made = table(*names, right=(1, 2, 3, 4))
     counts = motion.structures.counts.tolist()
@@ -178,5 +182,11 @@ def _told(screen, motion: Motion, folder: Path, log: Path) -> None:
         shown = "–" if drift is None else f"{drift:+.3f}"
         made.add_row(formula, f"{motion.step:,}", f"{mean:.0f}", f"{float(motion.energy[k]):.5f}", shown)
     screen.print(made)
-    write_atomic(folder / "log.svg", log_figure(columns).encode())
+    write_atomic(folder / "log.svg", log_figure(columns, doubts).encode())
+    if doubts is not None:
+        worst = int(doubts["force_sigma_ev_per_a"].argmax())
+        screen.print(
+            f"members disagree by up to {doubts['force_sigma_ev_per_a'][worst]:.3g} eV/Å on an atom, at "
+            f"{doubts['time_fs'][worst]:.10g} fs"
+        )
     screen.print(f"trajectories, log.csv and log.svg in {folder}")

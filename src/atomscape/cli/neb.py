@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Json, Overwrite, Run
+from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Json, Overwrite, Run, With
 
 if TYPE_CHECKING:
     from ase import Atoms
 
     from atomscape.simulate.neb import Chain
     from atomscape.simulate.passage import Passage
-    from atomscape.simulate.potential import ModelPotential
+    from atomscape.simulate.potential import Trained
 
 
 class Guess(StrEnum):
@@ -58,6 +58,7 @@ def neb(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
     overwrite: Overwrite = False,
     json: Json = None,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Dtype = None,
     device: Device = "cpu",
@@ -73,9 +74,9 @@ def neb(
     from atomscape.simulate.neb_folder import band_in_folder
 
     refuse_existing([json] if json and not resume else [], overwrite)
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     folder = out or Path("neb") / Path(start).stem
-    settings: dict[str, Any] = {"model": potential.model.hash, "dataset": dataset, "start": start, "end": end}
+    settings: dict[str, Any] = {"model": potential.hash, "dataset": dataset, "start": start, "end": end}
     settings |= {"images": images, "through": through, "guess": guess.value, "relax_ends": relax_ends}
     settings |= {"climb": climb, "spring": spring}
     options = {"fmax": fmax, "steps": steps, "climb": climb, "spring": spring}
@@ -92,13 +93,13 @@ def neb(
         console().print(f"stopped; the same command with --resume continues from {folder}")
         raise typer.Exit(STOPPED) from None
     _told(passage, folder, fmax)
-    write_json(json, {"model": potential.model.hash, **settings, **passage.as_dict()})
+    write_json(json, {"model": potential.hash, **settings, **passage.as_dict()})
     if not passage.converged:
         raise typer.Exit(2)
 
 
 def _chain(
-    potential: ModelPotential, files: tuple[str, str, str | None], n: int, straight: bool, rest: float | None
+    potential: Trained, files: tuple[str, str, str | None], n: int, straight: bool, rest: float | None
 ) -> Chain:
     """Images from files, with ends at rest (to forces below ``rest`` eV/Å) where wanted."""
     from atomscape.cli.simulating import images_of
@@ -113,7 +114,7 @@ def _chain(
     return first_chain([ends[0], *middle, ends[1]], n, potential.inputs, straight)
 
 
-def _bring_to_rest(potential: ModelPotential, ends: list[Atoms], fmax: float) -> None:
+def _bring_to_rest(potential: Trained, ends: list[Atoms], fmax: float) -> None:
     from atomscape.simulate.reading import fixed_atoms, structures_of
     from atomscape.simulate.relax import relax
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atomscape.cli.simulating import Dataset, Device, Dtype, Json, Run
+from atomscape.cli.simulating import Dataset, Device, Dtype, Json, Run, With
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ase import Atoms
 
+    from atomscape.simulate.ensemble import Doubt
     from atomscape.simulate.relax import Relaxed
 
 
@@ -53,6 +54,7 @@ def relax(
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what OUT has already.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
     json: Json = None,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Dtype = None,
     device: Device = "cpu",
@@ -66,9 +68,10 @@ def relax(
     from atomscape.cli.output import console
     from atomscape.cli.simulating import images_of, potential_of, steps_shown, write_json
     from atomscape.learn.evaluate import batches_in_order
+    from atomscape.simulate.ensemble import doubt
     from atomscape.units import GPA
 
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     images = images_of(what, slice(limit))
     target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-relaxed.xyz")
     path = target.with_name(f"{target.stem}-steps.xyz") if trajectory else None
@@ -82,9 +85,9 @@ def relax(
             some = images[start + span.start : start + span.stop]
             first = start + span.start
             done = _relaxed(potential, some, options, path, first, lambda w, n=first: tell(n, w))
-            rows += _written(target, some, done, first)
+            rows += _written(target, some, done, first, doubt(potential, done.structures))
     _told(console(), rows, target, cell is not Cell.fixed, start)
-    write_json(json, {"model": potential.model.hash, **options, "structures": rows})
+    write_json(json, {"model": potential.hash, **options, "structures": rows})
     if not all([*there, *(row["converged"] for row in rows)]):
         raise typer.Exit(2)
 
@@ -153,7 +156,9 @@ def _relaxed(
     return go(potential, s, fixed=fixed_atoms(images), observe=watch, **options)
 
 
-def _written(target: Path, before: Sequence[Atoms], done: Relaxed, first: int) -> list[dict[str, Any]]:
+def _written(
+    target: Path, before: Sequence[Atoms], done: Relaxed, first: int, doubts: Doubt | None
+) -> list[dict[str, Any]]:
     """Append relaxed structures; a line of numbers for each."""
     from atomscape.atoms.ase import to_ase
     from atomscape.simulate.trajectory import extxyz
@@ -178,6 +183,11 @@ def _written(target: Path, before: Sequence[Atoms], done: Relaxed, first: int) -
                 "volume_change": frame.cell.volume / image.cell.volume - 1 if image.cell.rank == 3 else None,
             }
         )
+        if doubts is not None:
+            sigmas = {"energy_sigma": float(doubts.energy[k]), "force_sigma": float(doubts.force[k])}
+            frame.info |= sigmas
+            rows[-1] |= {"energy_sigma_ev": sigmas["energy_sigma"]}
+            rows[-1] |= {"force_sigma_ev_per_a": sigmas["force_sigma"]}
         frame.set_constraint(image.constraints)
         frame.info |= {"converged": bool(done.converged[k]), "steps": int(done.steps[k])}
     with target.open("ab") as f:
@@ -188,8 +198,10 @@ def _written(target: Path, before: Sequence[Atoms], done: Relaxed, first: int) -
 def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool, start: int) -> None:
     from atomscape.cli.output import table
 
+    doubts = any("force_sigma_ev_per_a" in row for row in rows)
     names = ["", "structure", "steps", "energy, eV", "force, eV/Å", "moved, Å"]
-    made = table(*names, *(("stress, GPa", "volume, %") if cells else ()), right=(0, 2, 3, 4, 5, 6, 7))
+    names += [*(("stress, GPa", "volume, %") if cells else ()), *(["σ force, eV/Å"] if doubts else [])]
+    made = table(*names, right=(0, *range(2, len(names))))
     for row in rows[:20]:
         cell = ()
         if cells:
@@ -202,6 +214,7 @@ def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool, start: 
             f"{row['fmax_ev_per_a']:.4f}",
             f"{row['largest_move_a']:.3f}",
             *cell,
+            *([f"{row['force_sigma_ev_per_a']:.4f}"] if doubts else []),
         )
     screen.print(made)
     rest = sum(row["converged"] for row in rows)

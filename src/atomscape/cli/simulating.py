@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ase import Atoms
 
     from atomscape.atoms.structures import Structures
-    from atomscape.simulate.potential import ModelPotential
+    from atomscape.simulate.potential import Trained
 
 STOPPED = 130
 
@@ -26,11 +26,15 @@ class Precision(StrEnum):
     float64 = "float64"
 
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or a model file.")]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, a model file, or ensemble.json.")]
 Structure = Annotated[
     str, typer.Argument(metavar="FILE", help="A file that ASE reads, a store or a named dataset.")
 ]
 Row = Annotated[int, typer.Option(help="Which structure, from 0; −1 is the last.")]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN", help="Another run: the mean of all is used, their spread is told."),
+]
 Dataset = Annotated[
     str | None, typer.Option(help="Whose energy to use, where the model knows several datasets.")
 ]
@@ -46,17 +50,20 @@ AsGiven = Annotated[
 ]
 
 
-def potential_of(run: Path, dataset: str | None, dtype: Precision | None, device: str) -> ModelPotential:
-    """The potential of a run.
+def potential_of(
+    run: Path, more: Sequence[Path] | None, dataset: str | None, dtype: Precision | None, device: str
+) -> Trained:
+    """The potential of a run, or of several together.
 
     Raises
     ------
     ValueError
         There is no model, or it has no energy.
     """
-    from atomscape.simulate.loading import load_potential
+    from atomscape.simulate.ensemble import load_runs
 
-    return load_potential(run, dataset, None if dtype is None else dtype.value, device)
+    runs = [run, *more] if more else run
+    return load_runs(runs, dataset, None if dtype is None else dtype.value, device)
 
 
 def images_of(what: str, rows: slice | int) -> list[Atoms]:
@@ -92,9 +99,7 @@ def _refuse_missing(what: str, rows: slice | int, n: int) -> None:
         raise ValueError(f"--row {rows}: {what} has {n:,} structures, from 0")
 
 
-def crystal_of(
-    what: str, row: int, potential: ModelPotential, as_given: bool
-) -> tuple[Structures, Structures]:
+def crystal_of(what: str, row: int, potential: Trained, as_given: bool) -> tuple[Structures, Structures]:
     """A crystal as it was given, and relaxed with its cell (or as given again).
 
     Raises

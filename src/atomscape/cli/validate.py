@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atomscape.cli.simulating import Dataset, Device, Fine, Json, Overwrite, Precision, Row, Run, Structure
+from atomscape.cli.simulating import (
+    Dataset,
+    Device,
+    Fine,
+    Json,
+    Overwrite,
+    Precision,
+    Row,
+    Run,
+    Structure,
+    With,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,6 +36,7 @@ def validate(
     picture: Annotated[Path | None, typer.Option(help="Dissociation curves and drift, .svg.")] = None,
     json: Json = None,
     overwrite: Overwrite = False,
+    also: With = None,
     dataset: Dataset = None,
     dtype: Fine = Precision.float64,
     device: Device = "cpu",
@@ -42,7 +54,7 @@ def validate(
     from atomscape.simulate.reading import structures_of
 
     refuse_existing([f for f in (picture, json) if f is not None], overwrite)
-    potential = potential_of(run, dataset, dtype, device)
+    potential = potential_of(run, also, dataset, dtype, device)
     s = structures_of(images_of(what, row), potential.inputs)
     potential.check(s)
     numbers = s.numbers.tolist()
@@ -59,13 +71,13 @@ def validate(
         drift, energies = checks.check_drift(
             potential, s, temperature, timestep, steps, progress=lambda: tell(next(done))
         )
-    found += [*drift, *checks.check_crystal(potential, s)]
+    found += [*drift, *checks.check_crystal(potential, s), *checks.check_members(potential, s)]
     screen = console()
     screen.print(checks_table(found, f"{run} on {s.formulas()[0]}"))
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_text(_figure(curves, np.asarray(energies), timestep), encoding="utf-8")
-    write_json(json, {"model": potential.model.hash, "checks": [c.as_dict() for c in found]})
+    write_json(json, {"model": potential.hash, "checks": [c.as_dict() for c in found]})
     if any(c.passed is False for c in found):
         raise typer.Exit(2)
 
@@ -78,7 +90,7 @@ def checks_table(found: list[Check], title: str) -> Table:
     verdict = {True: "[green]passed[/]", False: "[bold red]failed[/]", None: "–"}
     for c in found:
         value = "" if c.value is None else f"{c.value:.3g}"
-        limit = "" if c.limit is None else f"{c.limit:g} {c.unit}".strip()
+        limit = c.unit if c.limit is None else f"{c.limit:g} {c.unit}".strip()
         made.add_row(c.name, c.what, value, limit, verdict[c.passed], escaped(c.note))
     return made
 

@@ -24,7 +24,8 @@ from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.stresses import to_voigt
 from atomscape.learn.evaluate import batches_in_order
 from atomscape.shapes import Tensor
-from atomscape.simulate.loading import RunOrModel, load_potential
+from atomscape.simulate.ensemble import EnsemblePotential, Runs, load_runs
+from atomscape.simulate.potential import Potential
 from atomscape.simulate.reading import structures_of
 from atomscape.simulate.skin import SKIN, NeighbourSkin
 from atomscape.simulate.trust import Trust, trust_of
@@ -42,7 +43,8 @@ class Calculator(AseCalculator):
     Parameters
     ----------
     run_or_model
-        A run's folder, ``best.safetensors`` of one, or a ``Model``.
+        A run's folder, ``best.safetensors`` of one, or a ``Model``; several of them, or an ``ensemble.json``:
+        then results are means, and ``energy_sigma`` and ``forces_sigma`` the spread (``simulate.ensemble``).
     dataset
         Whose energy, where the model was trained on several datasets.
     dtype
@@ -65,7 +67,7 @@ class Calculator(AseCalculator):
 
     def __init__(
         self,
-        run_or_model: RunOrModel,
+        run_or_model: Runs,
         dataset: str | None = None,
         dtype: str | None = None,
         device: torch.device | str = "cpu",
@@ -77,18 +79,19 @@ class Calculator(AseCalculator):
         super().__init__()
         if extrapolation not in ("say", "refuse"):
             raise ValueError(f"extrapolation={extrapolation!r}; it can be 'say' or 'refuse'")
-        self.potential = load_potential(run_or_model, dataset, dtype, device, tables)
+        self.potential = load_runs(run_or_model, dataset, dtype, device, tables)
         self.device, self.skin = torch.device(device), NeighbourSkin(self.potential.cutoff, skin)
         self.trust: Trust | None = trust_of(run_or_model, self.potential)
-        self.always_sure, self.extrapolation = uncertainty or extrapolation == "refuse", extrapolation
+        self.extrapolation, self.spread = extrapolation, spread_of(self.potential)
+        self.always_sure = extrapolation == "refuse" or (uncertainty and not self.spread)
         if self.always_sure and self.trust is None:
             raise ValueError(
                 f"no uncertainty was fitted to {run_or_model}; make it: atomscape uncertainty RUN, and give "
                 "the run's folder"
             )
-        also = [RESULTS[name] for name in self.potential.model.properties if name in RESULTS]
+        also = [RESULTS[name] for name in self.potential.properties if name in RESULTS]
         names = ["energy", "free_energy", "forces", "stress", "energies", *also]
-        names += SURE if self.trust is not None else ()
+        names += (*(SURE if self.trust is not None else ()), *self.spread)
         self.implemented_properties = list(dict.fromkeys(names))
         self._read: dict[str, Tensor] = {}
 
@@ -136,12 +139,17 @@ class Calculator(AseCalculator):
         periodic = bool(s.pbc.all(1).any())
         predicted = self.potential(graph, ("forces", "stress") if periodic else ("forces",))
         values = {RESULTS[k]: v for k, v in predicted.items() if k in RESULTS}
+        values |= {k: predicted[k] for k in self.spread}
         if "energies" in asked:
             values["energies"] = self.potential.energies(graph)
         if self.trust is not None and (self.always_sure or asked & set(SURE)):
             values |= self.trust(graph, forces="forces_sigma" in asked)
-        elif asked & set(SURE):
-            raise ValueError("no uncertainty was fitted; make it: atomscape uncertainty RUN")
+        unknown = sorted(asked & set(SURE) - values.keys())
+        if unknown:
+            raise ValueError(
+                f"no uncertainty was fitted that knows {', '.join(unknown)}; make it: "
+                "atomscape uncertainty RUN"
+            )
         made, offsets = [], s.offsets.tolist()
         self._refuse_far(values, offsets, first)
         arrays = {name: v.detach().cpu().double().numpy() for name, v in values.items()}
@@ -167,6 +175,11 @@ class Calculator(AseCalculator):
                 f"model was trained on, most so at atom {atom}; what it says of it is a guess. "
                 "extrapolation='say' lets it pass"
             )
+
+
+def spread_of(potential: Potential) -> tuple[str, ...]:
+    """Results that say how far the members of an ensemble disagree; none of a single model."""
+    return SURE[:2] if isinstance(potential, EnsemblePotential) else ()
 
 
 def _plain(name: str, value: np.ndarray) -> Any:

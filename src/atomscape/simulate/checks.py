@@ -7,6 +7,7 @@
     drift         energy that dynamics without a thermostat gains or loses
     volumes       the equation of state has one minimum, near the relaxed volume
     stability     the elastic tensor of the relaxed crystal is positive definite
+    members       of an ensemble: how far its members disagree on the structure; no limit, for people to judge
 
 Limits are what a sound potential keeps with room to spare; those of drift and volumes are conventions.
 """
@@ -26,6 +27,7 @@ from atomscape.atoms.structures import Structures
 from atomscape.shapes import Tensor
 from atomscape.simulate.dynamics import advance, started
 from atomscape.simulate.elastic import elastic_constants, strained
+from atomscape.simulate.ensemble import doubt
 from atomscape.simulate.equation_of_state import equation_of_state
 from atomscape.simulate.integrators import VelocityVerlet
 from atomscape.simulate.potential import Potential
@@ -213,6 +215,15 @@ def check_crystal(potential: Potential, s: Structures) -> Iterator[Check]:
         yield Check("stability", "lowest elastic eigenvalue", lowest, "GPa", 0.0, lowest > 0)
     except ValueError as error:
         yield Check("stability", "lowest elastic eigenvalue", None, "GPa", 0.0, False, str(error))
+
+
+def check_members(potential: Potential, s: Structures) -> Iterator[Check]:
+    """The spread of an ensemble on the structure as given; nothing of a single model."""
+    found = doubt(potential, s)
+    if found is not None:
+        energy = 1e3 * float(found.energy[0]) / s.n_atoms
+        yield Check("members", "σ of the energy", energy, "meV/atom", None, None)
+        yield Check("members", "largest σ of a force", 1e3 * float(found.force[0]), "meV/Å", None, None)
 
 
 def pairs_of(numbers: list[int]) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 trajectory.xyz      frames (``trajectory-0.xyz``, ``-1``, … where there are several structures)
 log.csv             step, time, structure, energies, temperature of every frame and of the steps between
+uncertainty.csv     of an ensemble: how far its members disagree, at every line of the log
 state.safetensors   positions, velocities, forces, and how long the files were when it was written
 settings.json       what was asked, for people
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,21 @@ from typing import Any
 from atomscape import __version__
 from atomscape.atoms.structures import Structures
 from atomscape.learn.checkpoint import FORMAT, read_tensors, upgraded, write_atomic, write_tensors
-from atomscape.simulate.dynamics import advance
+from atomscape.shapes import Tensor
+from atomscape.simulate.dynamics import Observer, advance
+from atomscape.simulate.ensemble import Doubt
 from atomscape.simulate.integrators import Integrator
 from atomscape.simulate.motion import Motion
 from atomscape.simulate.potential import Potential
 from atomscape.simulate.skin import SKIN
 from atomscape.simulate.trajectory import extxyz, frames_of
 
-STATE, LOG, SETTINGS = "state.safetensors", "log.csv", "settings.json"
+STATE, LOG, SETTINGS, DOUBT = "state.safetensors", "log.csv", "settings.json", "uncertainty.csv"
 COLUMNS = "step,time_fs,structure,energy_ev,kinetic_ev,temperature_k,conserved_ev"
+DOUBTS = "step,time_fs,structure,energy_sigma_ev,force_sigma_ev_per_a"
+Doubtful = Callable[[Structures], Doubt | None]
+"""How sure a potential is of structures."""
+
 _MOTION = ("velocities", "energy", "forces", "mass", "fixed", "freedom", "given")
 _GEOMETRY = ("positions", "numbers", "cell", "pbc", "structure")
 
@@ -47,12 +54,14 @@ class Recorder:
     dt: float
     log_every: int
     frame_every: int
+    doubtful: Doubtful | None = None
     sizes: dict[str, int] = field(default_factory=dict)
 
     def __call__(self, motion: Motion) -> None:
         """Write what is due at this step."""
         if motion.step % self.log_every == 0:
             self._append(LOG, "".join(_lines(motion, self.dt)).encode())
+            self._doubt(motion)
         if motion.step % self.frame_every == 0:
             frames = frames_of(motion, self.dt)
             for name, frame in zip(trajectory_names(len(frames)), frames, strict=True):
@@ -60,10 +69,12 @@ class Recorder:
 
     def begin(self, n: int) -> None:
         """Empty files."""
-        for name in (*trajectory_names(n), LOG):
+        tables = {LOG: COLUMNS} | ({} if self.doubtful is None else {DOUBT: DOUBTS})
+        for name in (*trajectory_names(n), *tables):
             (self.folder / name).write_bytes(b"")
             self.sizes[name] = 0
-        self._append(LOG, (COLUMNS + "\n").encode())
+        for name, columns in tables.items():
+            self._append(name, (columns + "\n").encode())
 
     def go_on(self, sizes: Mapping[str, int]) -> None:
         """Cut off what was written after the state was.
@@ -85,6 +96,12 @@ class Recorder:
                 f.truncate(size)
         self.sizes = dict(sizes)
 
+    def _doubt(self, motion: Motion) -> None:
+        """Ask the members once more: what moves the atoms is their mean alone."""
+        found = None if self.doubtful is None else self.doubtful(motion.structures)
+        if found is not None:
+            self._append(DOUBT, "".join(_rows(motion, self.dt, (found.energy, found.force))).encode())
+
     def _append(self, name: str, content: bytes) -> None:
         with (self.folder / name).open("ab") as f:
             f.write(content)
@@ -92,7 +109,10 @@ class Recorder:
 
 
 def _lines(motion: Motion, dt: float) -> list[str]:
-    columns = (motion.energy, motion.kinetic, motion.temperature, motion.conserved)
+    return _rows(motion, dt, (motion.energy, motion.kinetic, motion.temperature, motion.conserved))
+
+
+def _rows(motion: Motion, dt: float, columns: Sequence[Tensor]) -> list[str]:
     rows = zip(*(c.tolist() for c in columns), strict=True)
     return [
         f"{motion.step},{motion.step * dt:.10g},{k}," + ",".join(f"{x:.10g}" for x in row) + "\n"
@@ -149,6 +169,7 @@ def run_in_folder(
     log_every: int = 10,
     frame_every: int = 100,
     skin: float = SKIN,
+    doubtful: Doubtful | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_seconds: float = 60.0,
@@ -162,6 +183,8 @@ def run_in_folder(
         Makes the motion before the first step; not called where a simulation is resumed.
     settings
         What a continuation must agree with.
+    doubtful
+        How sure the potential is; its answers are kept beside the log.
     save_seconds
         Between two writings of the state; it is written at the end and when stopped too.
     progress
@@ -175,10 +198,26 @@ def run_in_folder(
         The simulation exploded; what was written stays.
     """
     folder = Path(folder)
-    recorder = Recorder(folder, integrator.dt, log_every, frame_every)
+    recorder = Recorder(folder, integrator.dt, log_every, frame_every, doubtful)
     kept = {**settings, "log_every": log_every, "frame_every": frame_every}
     motion = _opened(folder, start, recorder, kept, resume, overwrite)
-    save_motion(folder / STATE, motion, recorder.sizes, kept)  # killed from here on, it can be resumed
+    run = lambda watch: advance(  # noqa: E731
+        potential, motion, integrator, steps - motion.step, skin=skin, observe=watch
+    )
+    return _recorded(run, motion, recorder, kept, save_seconds, progress)
+
+
+def _recorded(
+    run: Callable[[Observer], Motion],
+    motion: Motion,
+    recorder: Recorder,
+    kept: Mapping[str, Any],
+    save_seconds: float,
+    progress: Callable[[Motion], None] | None,
+) -> Motion:
+    """Run with every step recorded, and the state written now and then, and however the run ends."""
+    state = recorder.folder / STATE
+    save_motion(state, motion, recorder.sizes, kept)  # killed from here on, it can be resumed
     point, saved = (motion, dict(recorder.sizes)), time.monotonic()
 
     def watch(now: Motion) -> None:
@@ -186,15 +225,15 @@ def run_in_folder(
         recorder(now)
         point = now, dict(recorder.sizes)  # in one go: a stop between them must not tear them apart
         if time.monotonic() - saved > save_seconds:
-            save_motion(folder / STATE, *point, kept)
+            save_motion(state, *point, kept)
             saved = time.monotonic()
         if progress is not None:
             progress(now)
 
     try:
-        advance(potential, motion, integrator, steps - motion.step, skin=skin, observe=watch)
+        run(watch)
     finally:
-        save_motion(folder / STATE, *point, kept)
+        save_motion(state, *point, kept)
     return point[0]
 
 

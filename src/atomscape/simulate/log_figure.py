@@ -40,8 +40,8 @@ def summary(log: Log, structure: int, atoms: int) -> tuple[float, float | None]:
     return float(later.mean()), float(1000 * slope / atoms)
 
 
-def log_figure(log: Log) -> str:
-    """An SVG: temperature, potential energy and conserved energy of each structure over time."""
+def log_figure(log: Log, doubts: Log | None = None) -> str:
+    """An SVG: temperature, potential energy, conserved energy and, of an ensemble, its doubts over time."""
     panels = []
     for name, beside in (
         ("temperature_k", "K"),
@@ -57,4 +57,16 @@ def log_figure(log: Log) -> str:
             curves.append(Curve(time.tolist(), y.tolist(), colour=COLOURS[k % len(COLOURS)]))
         title = _TITLES[name]
         panels.append(Panel(tuple(curves), "ps", beside, title, width=260))
+    if doubts is not None:
+        panels.append(_doubts(doubts))
     return lines_figure(panels)
+
+
+def _doubts(doubts: Log) -> Panel:
+    curves = []
+    for k in np.unique(doubts["structure"]).astype(int):
+        mine = doubts["structure"] == k
+        every = -(-int(mine.sum()) // MOST)
+        time, y = (doubts[name][mine][::every] for name in ("time_fs", "force_sigma_ev_per_a"))
+        curves.append(Curve((time / 1000).tolist(), y.tolist(), colour=COLOURS[k % len(COLOURS)]))
+    return Panel(tuple(curves), "ps", "largest σ of a force, eV/Å", "disagreement", width=260)

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from atomscape.atoms.graph import Graph
+from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.evaluate import evaluating
 from atomscape.learn.model import Model, per_volume, strained_leaves
@@ -36,6 +37,30 @@ class Potential(Protocol):
 
     def check(self, structures: Structures) -> None:
         """Raise ``ValueError`` for structures that it knows nothing of; called when a simulation starts."""
+        ...
+
+
+@runtime_checkable
+class Trained(Potential, Protocol):
+    """A potential that was learned: one model, or several."""
+
+    @property
+    def hash(self) -> str:
+        """Equal hashes mean equal predictions."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Labels that it reads."""
+        ...
+
+    @property
+    def properties(self) -> Mapping[str, Property]:
+        """Every property that it predicts."""
+        ...
+
+    def energies(self, graph: Graph) -> Float[Tensor, " atoms"]:
+        """Each atom's share of the energy in eV."""
         ...
 
 
@@ -82,6 +107,16 @@ class ModelPotential:
     def cutoff(self) -> float:
         """Cutoff of the neighbour graph in Å."""
         return self.model.cutoff
+
+    @property
+    def hash(self) -> str:
+        """That of the model."""
+        return self.model.hash
+
+    @property
+    def properties(self) -> Mapping[str, Property]:
+        """Every property that the model predicts."""
+        return self.model.properties
 
     def __call__(self, graph: Graph, wanted: Sequence[str] = ("forces",)) -> Mapping[str, Tensor]:
         """Every property that the model predicts, and the derivatives that are wanted, where the graph is."""

@@ -20,8 +20,8 @@ from atomscape.learn.uncertainty.file import UNCERTAINTY, load_uncertainty
 from atomscape.learn.uncertainty.fit import LastLayerUncertainty
 from atomscape.learn.uncertainty.predict import uncertain
 from atomscape.shapes import Tensor
-from atomscape.simulate.loading import RunOrModel
-from atomscape.simulate.potential import ModelPotential
+from atomscape.simulate.ensemble import Runs
+from atomscape.simulate.potential import ModelPotential, Potential
 
 DRAWS = 8
 """Draws of the last weights for σ of forces: it is then known to a quarter, for so many backward passes."""
@@ -57,7 +57,7 @@ class LastLayerTrust:
         return said | ({"forces_sigma": found["forces"].sigma} if forces else {})
 
 
-def trust_of(what: RunOrModel, potential: ModelPotential) -> Trust | None:
+def trust_of(what: Runs, potential: Potential) -> Trust | None:
     """What a run's folder knows of its own uncertainty; None where nothing was fitted.
 
     Raises
@@ -66,7 +66,7 @@ def trust_of(what: RunOrModel, potential: ModelPotential) -> Trust | None:
         It was fitted to other weights.
     """
     folder = Path(what) if isinstance(what, str | Path) else None
-    if folder is None or not (folder / UNCERTAINTY).is_file():
+    if folder is None or not isinstance(potential, ModelPotential) or not (folder / UNCERTAINTY).is_file():
         return None
     device = next(potential.model.parameters()).device
     return LastLayerTrust(potential, load_uncertainty(folder, load_model(folder, device)))
