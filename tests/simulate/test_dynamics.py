@@ -246,7 +246,11 @@ def test_a_folder_is_never_taken_without_asking_and_can_be_resumed_from_its_firs
         if motion.step == 2 and not (tmp_path / "then").exists():
             shutil.copy(tmp_path / "state.safetensors", tmp_path / "then")
 
+    for name in ("trajectory-0.xyz", "trajectory-1.xyz", "uncertainty.csv", "notes.txt"):  # of two structures
+        (tmp_path / name).touch()
     run(3, overwrite=True, progress=killed)
+    made = {"log.csv", "settings.json", "state.safetensors", "trajectory.xyz", "then", "notes.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == made
     whole = (tmp_path / "log.csv").read_bytes()
     shutil.move(tmp_path / "then", tmp_path / "state.safetensors")
     assert run(3, resume=True).step == 3

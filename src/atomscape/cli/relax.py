@@ -76,19 +76,18 @@ def relax(
     target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-relaxed.xyz")
     path = target.with_name(f"{target.stem}-steps.xyz") if trajectory else None
     there = _opened(what, images, target, path, resume, overwrite, json)
-    start = len(there)
+    start, rows = len(there), there
     options: dict[str, Any] = {"optimiser": optimiser.value, "fmax": fmax, "smax": smax * GPA, "steps": steps}
     options |= {"cell": cell.value, "pressure": pressure * GPA}
-    rows: list[dict[str, Any]] = []
     with steps_shown("relaxing", len(images)) as tell:
         for span in batches_in_order([len(image) for image in images[start:]], batch):
             some = images[start + span.start : start + span.stop]
             first = start + span.start
             done = _relaxed(potential, some, options, path, first, lambda w, n=first: tell(n, w))
             rows += _written(target, some, done, first, doubt(potential, done.structures))
-    _told(console(), rows, target, cell is not Cell.fixed, start)
+    _told(console(), rows[start:], target, cell is not Cell.fixed, start)
     write_json(json, {"model": potential.hash, **options, "structures": rows})
-    if not all([*there, *(row["converged"] for row in rows)]):
+    if not all(row["converged"] for row in rows):
         raise typer.Exit(2)
 
 
@@ -100,14 +99,14 @@ def _opened(
     resume: bool,
     overwrite: bool,
     json: Path | None,
-) -> list[bool]:
-    """Of every structure that is there already whether it is at rest; others are cleared."""
+) -> list[dict[str, Any]]:
+    """Numbers of every structure that is there already; files of others are cleared."""
     from atomscape.cli.simulating import refuse_existing
 
     if target.suffix not in (".xyz", ".extxyz"):
         raise ValueError(f"--out {target}: structures are written as extended xyz, so name it NAME.xyz")
     if resume and target.is_file():
-        return _there(what, images, target)
+        return _there(what, images, target, path)
     refuse_existing([f for f in (target, path, json) if f is not None], overwrite)
     for f in (target, path):
         if f is not None:
@@ -116,11 +115,11 @@ def _opened(
     return []
 
 
-def _there(what: str, images: Sequence[Atoms], target: Path) -> list[bool]:
+def _there(what: str, images: Sequence[Atoms], target: Path, path: Path | None) -> list[dict[str, Any]]:
     """What an earlier call has written; the structures have to be the same, in the same order."""
     from ase.io import iread
 
-    from atomscape.simulate.trajectory import cut_to_whole_frames
+    from atomscape.simulate.trajectory import cut_to_structures, cut_to_whole_frames
 
     cut_to_whole_frames(target)
     done = list(iread(target, ":", format="extxyz")) if target.stat().st_size else []
@@ -132,7 +131,9 @@ def _there(what: str, images: Sequence[Atoms], target: Path) -> list[bool]:
                 f"structure {k} is {before} in {target}, and {here} in {what}, so it is another relaxation; "
                 "--out names another file, --overwrite replaces this one"
             )
-    return [bool(frame.info.get("converged", True)) for frame in done]
+    if path is not None and path.is_file():
+        cut_to_structures(path, len(done))
+    return [_row(k, images[k], frame) for k, frame in enumerate(done)]
 
 
 def _relaxed(
@@ -162,37 +163,46 @@ def _written(
     """Append relaxed structures; a line of numbers for each."""
     from atomscape.atoms.ase import to_ase
     from atomscape.simulate.trajectory import extxyz
-    from atomscape.units import GPA
 
-    frames, rows = to_ase(done.structures), []
+    frames = to_ase(done.structures)
     for k, (image, frame) in enumerate(zip(before, frames, strict=True)):
-        moved = frame.positions - image.positions
-        if image.cell.rank == 3:  # what the cell carried along does not count
-            before_moved = image.get_scaled_positions(wrap=False) @ frame.cell.array
-            moved = frame.positions - before_moved
-        rows.append(
-            {
-                "structure": first + k,
-                "formula": image.get_chemical_formula(),
-                "converged": bool(done.converged[k]),
-                "steps": int(done.steps[k]),
-                "energy_ev": float(done.structures.labels["energy"][k]),
-                "fmax_ev_per_a": float(done.fmax[k]),
-                "smax_gpa": float(done.smax[k]) / GPA,
-                "largest_move_a": float((moved**2).sum(1).max() ** 0.5),
-                "volume_change": frame.cell.volume / image.cell.volume - 1 if image.cell.rank == 3 else None,
-            }
-        )
-        if doubts is not None:
-            sigmas = {"energy_sigma": float(doubts.energy[k]), "force_sigma": float(doubts.force[k])}
-            frame.info |= sigmas
-            rows[-1] |= {"energy_sigma_ev": sigmas["energy_sigma"]}
-            rows[-1] |= {"force_sigma_ev_per_a": sigmas["force_sigma"]}
         frame.set_constraint(image.constraints)
         frame.info |= {"converged": bool(done.converged[k]), "steps": int(done.steps[k])}
+        frame.info |= {"fmax": float(done.fmax[k]), "smax": float(done.smax[k])}
+        if doubts is not None:
+            frame.info |= {"energy_sigma": float(doubts.energy[k]), "force_sigma": float(doubts.force[k])}
     with target.open("ab") as f:
         f.write(extxyz(frames))
-    return rows
+    return [_row(first + k, *pair) for k, pair in enumerate(zip(before, frames, strict=True))]
+
+
+_TOLD = ("fmax", "smax", "energy_sigma", "force_sigma")
+"""Numbers of a relaxation in ``info``: eV/Å, eV/Å³, eV and eV/Å."""
+
+
+def _row(k: int, image: Atoms, frame: Atoms) -> dict[str, Any]:
+    """Numbers of a relaxed structure, of which its frame in the file knows all."""
+    from atomscape.units import GPA
+
+    moved = frame.positions - image.positions
+    if image.cell.rank == 3:  # what the cell carried along does not count
+        moved = frame.positions - image.get_scaled_positions(wrap=False) @ frame.cell.array
+    said = {name: float(value) for name, value in frame.info.items() if name in _TOLD}
+    smax, steps = said.get("smax"), frame.info.get("steps")
+    row = {
+        "structure": k,
+        "formula": image.get_chemical_formula(),
+        "converged": bool(frame.info.get("converged", True)),
+        "steps": None if steps is None else int(steps),
+        "energy_ev": float(frame.get_potential_energy()),
+        "fmax_ev_per_a": said.get("fmax"),
+        "smax_gpa": None if smax is None else smax / GPA,
+        "largest_move_a": float((moved**2).sum(1).max() ** 0.5),
+        "volume_change": frame.cell.volume / image.cell.volume - 1 if image.cell.rank == 3 else None,
+    }
+    if "energy_sigma" in said:
+        row |= {"energy_sigma_ev": said["energy_sigma"], "force_sigma_ev_per_a": said["force_sigma"]}
+    return row
 
 
 def _told(screen, rows: list[dict[str, Any]], target: Path, cells: bool, start: int) -> None:

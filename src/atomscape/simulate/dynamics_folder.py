@@ -13,6 +13,7 @@ continued has the bytes of one that was not.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from atomscape.shapes import Tensor
 from atomscape.simulate.dynamics import Observer, advance
 from atomscape.simulate.ensemble import Doubt
 from atomscape.simulate.integrators import Integrator
+from atomscape.simulate.lock import locked
 from atomscape.simulate.motion import Motion
 from atomscape.simulate.potential import Potential
 from atomscape.simulate.skin import SKIN
@@ -39,6 +41,9 @@ Doubtful = Callable[[Structures], Doubt | None]
 
 _MOTION = ("velocities", "energy", "forces", "mass", "fixed", "freedom", "given")
 _GEOMETRY = ("positions", "numbers", "cell", "pbc", "structure")
+
+
+_OURS = re.compile(rf"trajectory(-\d+)?\.xyz|{LOG}|{SETTINGS}|{DOUBT}|log\.svg")
 
 
 def trajectory_names(n: int) -> list[str]:
@@ -193,18 +198,19 @@ def run_in_folder(
     Raises
     ------
     ValueError
-        A simulation is there already, or another one is to be resumed.
+        A simulation is there already, another one is to be resumed, or another process writes here.
     FloatingPointError
         The simulation exploded; what was written stays.
     """
     folder = Path(folder)
     recorder = Recorder(folder, integrator.dt, log_every, frame_every, doubtful)
     kept = {**settings, "log_every": log_every, "frame_every": frame_every}
-    motion = _opened(folder, start, recorder, kept, resume, overwrite)
-    run = lambda watch: advance(  # noqa: E731
-        potential, motion, integrator, steps - motion.step, skin=skin, observe=watch
-    )
-    return _recorded(run, motion, recorder, kept, save_seconds, progress)
+    with locked(folder):
+        motion = _opened(folder, start, recorder, kept, resume, overwrite)
+        run = lambda watch: advance(  # noqa: E731
+            potential, motion, integrator, steps - motion.step, skin=skin, observe=watch
+        )
+        return _recorded(run, motion, recorder, kept, save_seconds, progress)
 
 
 def _recorded(
@@ -256,15 +262,14 @@ def _opened(
             f"{folder} holds a simulation already: --resume continues it, --overwrite starts anew"
         )
     motion = start()
-    names = (SETTINGS, LOG, *trajectory_names(len(motion.structures)))
-    there = [name for name in names if (folder / name).exists()]
+    there = [path.name for path in sorted(folder.iterdir()) if _OURS.fullmatch(path.name)]
     if there and not overwrite:
         raise ValueError(
             f"{folder} holds {', '.join(there)} of something else; --out names another folder, --overwrite "
             "replaces them"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    state.unlink(missing_ok=True)  # of a simulation whose files are about to go
+    for name in (STATE, *there):  # a former one may have had more structures, or an ensemble; its state goes
+        (folder / name).unlink(missing_ok=True)  # first, for without its files it is none
     write_atomic(folder / SETTINGS, (json.dumps(settings, indent=1, ensure_ascii=False) + "\n").encode())
     recorder.begin(len(motion.structures))
     recorder(motion)

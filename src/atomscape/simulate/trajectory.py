@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ase.io import write
 
 from atomscape.atoms.ase import to_ase
 from atomscape.atoms.structures import Structures
+from atomscape.learn.checkpoint import write_atomic
 from atomscape.simulate.motion import Motion
 from atomscape.units import DALTON
 
@@ -49,17 +51,39 @@ def cut_to_whole_frames(path: Path) -> None:
     ValueError
         The file has no frames.
     """
+    with path.open("r+b") as f:
+        f.truncate(sum(len(line) for frame in _frames(path) for line in frame))
+
+
+def cut_to_structures(path: Path, n: int) -> None:
+    """Keep the frames of the first n structures, by the number that ``structure=`` gives them.
+
+    Raises
+    ------
+    ValueError
+        The file has no frames, or frames without that number.
+    """
+    kept = []
+    for frame in _frames(path):
+        number = re.search(rb"\bstructure=(\d+)", frame[1])
+        if number is None:
+            raise ValueError(f"{path} has frames that do not say of which structure they are; move it away")
+        kept += frame if int(number[1]) < n else []
+    write_atomic(path, b"".join(kept))
+
+
+def _frames(path: Path) -> Iterator[list[bytes]]:
+    """Lines of every whole frame."""
     lines = path.read_bytes().splitlines(keepends=True)
-    at = size = 0
+    at = 0
     while at < len(lines):
         if not lines[at].strip().isdigit():
             raise ValueError(f"line {at + 1} of {path} is no number of atoms, so it is no extended xyz")
         frame = lines[at : at + int(lines[at]) + 2]
         if len(frame) < int(lines[at]) + 2 or not frame[-1].endswith(b"\n"):
-            break
-        at, size = at + len(frame), size + sum(map(len, frame))
-    with path.open("r+b") as f:
-        f.truncate(size)
+            return
+        at += len(frame)
+        yield frame
 
 
 def extxyz(images: Sequence[Atoms]) -> bytes:
