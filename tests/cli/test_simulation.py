@@ -89,6 +89,7 @@ def test_export(run, trained, crystal, here):
     np.testing.assert_allclose(other.get_forces(), atoms.get_forces(), atol=1e-5)
     assert "cu.pt exists" in run("export", trained, "--out", "cu.pt")[2]
     assert ".pt" in run("export", trained, "--out", "cu.model")[2]
+    assert "joins several runs" in run("export", "ensemble.json", "--out", "two.pt")[2]
 
 
 def test_relax(run, trained, crystal, here):

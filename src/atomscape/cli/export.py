@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from atomscape.cli.simulating import Dataset, Device, Dtype, Overwrite, Run
+from atomscape.cli.simulating import Dataset, Device, Dtype, Overwrite
 
 
 def export(
-    run: Run,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or a model file.")],
     out: Annotated[Path, typer.Option(metavar="FILE.pt", help="The file.")],
     name: Annotated[
         str, typer.Option(help="Name of the model, kept in the file.", show_default="its encoder")
@@ -33,6 +33,8 @@ def export(
     from atomscape.simulate.metatomic import exported, save
 
     refuse_existing([out], overwrite)
+    if run.suffix == ".json":
+        raise ValueError(f"{run} joins several runs; one file holds one network, so name one of them")
     potential = load_potential(run, dataset, None if dtype is None else dtype.value, device, tables=False)
     model = exported(potential, name, tuple(author or ()))
     save(model, out)
