@@ -31,6 +31,7 @@ extensions = [
     "mathml",
     "missing_atoms",
     "offline",
+    "physics",
     "plain_docstrings",
     "potentials",
     "representations",
