@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import pkgutil
 import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.encoders import foreign
 from atomscape.find import find
+from atomscape.nn.foreign.encoder import importable
 from atomscape.nn.foreign.interpreter import interpreter
 from atomscape.testing import cases, laws
 
@@ -48,7 +50,8 @@ def _built(name: str, folder: Path, **more):
 def _exported(folder: Path, seed: int = 0, elements=range(1, 119)) -> dict:
     """A model of the format that is known by its file alone, made where the format is known."""
     file = folder / f"{seed}.pt"
-    words = [interpreter("metatomic"), MODEL, file, seed, *elements]
+    python = sys.executable if importable("metatomic") else interpreter("metatomic")
+    words = [python, MODEL, file, seed, *elements]
     subprocess.run([str(word) for word in words], check=True, capture_output=True)
     return {"file": str(file), "outputs": ("feature", "mtt::aux::spherical", "mtt::aux::arrow")}
 
