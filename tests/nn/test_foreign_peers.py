@@ -166,6 +166,8 @@ def test_metatomic(tmp_path):
     assert torch.allclose(ours[0, 1][:, 0], theirs[:, :8], rtol=1e-9)
     assert float(theirs[:, 8:].abs().max()) > 1e-3
     assert torch.allclose(ours[1, -1].flatten(1), theirs[:, 8:], rtol=1e-9, atol=1e-12)
+    plain = module.build(module.Config(file=file, outputs=("mtt::aux::spherical",), invariant=False))
+    assert (plain.equivariant, str(plain.irreps)) == (False, "16x0e")
     for name, message in (("energy", "of each system, not of each atom"), ("x", "it has energy, feature")):
         with pytest.raises((RuntimeError, ValueError), match=message):
             module.build(module.Config(file=file, outputs=(name,)))

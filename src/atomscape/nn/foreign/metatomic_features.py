@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from metatomic.torch import ModelEvaluationOptions, ModelOutput, System, load_atomistic_model
-
-metatensor: Any = import_module("metatensor.torch")  # makes its names when it is imported
 
 PAIR = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
 """Labels of a neighbour list."""
@@ -23,21 +20,28 @@ PAIR = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
+def package(name: str) -> Any:
+    """``metatomic`` or ``metatensor``; they make their names when they are imported."""
+    return import_module(f"{name}.torch")
+
+
 class Features:
     """A model, and those of its outputs that are features of atoms; each counts as a layer."""
 
     def __init__(self, file: str, extensions: str | None, outputs: list[str], invariant: bool) -> None:
-        self.model: Any = load_atomistic_model(file, extensions)
-        self.digest, self.invariant, self.outputs = Path(file).read_bytes(), invariant, outputs
+        metatomic = package("metatomic")
+        self.model: Any = metatomic.load_atomistic_model(file, extensions)
+        self.digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        self.invariant, self.outputs = invariant, outputs
         can = self.model.capabilities()
         self.elements, self.dtype = sorted(can.atomic_types), DTYPES[can.dtype]
         self.devices, self.lists = can.supported_devices, self.model.requested_neighbor_lists()
         _refuse(outputs, can.outputs, self.model.requested_inputs())
-        self.asked = ModelEvaluationOptions(
-            length_unit="angstrom", outputs={name: ModelOutput(sample_kind="atom") for name in outputs}
-        )
+        asked = {name: metatomic.ModelOutput(sample_kind="atom") for name in outputs}
+        self.asked = metatomic.ModelEvaluationOptions("angstrom", asked)
         self.cutoff = max((o.engine_cutoff("angstrom") for o in self.lists), default=1.0)
-        self.irreps = [_irreps(found) for found in self._run(*_pair(self.elements[0], self.cutoff))]
+        tried = self._run(*_pair(self.elements[0], self.cutoff))
+        self.irreps = [_irreps(found) if invariant else _plain(found) for found in tried]
 
     def described(self) -> dict[str, Any]:
         """What it is; the digest is that of the file, since weights need not be parameters."""
@@ -49,7 +53,7 @@ class Features:
             "symmetry": "O(3)" if self.invariant else "none",
             "reads": "structures",
             "axes": "z",
-            "sha256": hashlib.sha256(self.digest).hexdigest(),
+            "sha256": self.digest,
         }
 
     def to(self, dtype: torch.dtype, device: torch.device) -> None:
@@ -98,11 +102,11 @@ def _systems(x: torch.Tensor, graph: dict[str, torch.Tensor], lists: list[Any]) 
     vectors, positions, cells = x.split([len(centre), len(structure), 3 * len(graph["pbc"])])
     cells = cells.view(-1, 3, 3) * graph["pbc"].unsqueeze(2)
     pairs = torch.cat([torch.stack([centre, graph["neighbour"]], 1), shift], 1).to(torch.int32)
-    systems = []
+    systems, metatomic = [], package("metatomic")
     for s in structure.unique().tolist():
         atoms, edges = (structure == s).nonzero()[:, 0], (structure[centre] == s).nonzero()[:, 0]
         numbers = graph["numbers"][atoms].to(torch.int32)
-        system = System(numbers, positions[atoms], cells[s], graph["pbc"][s])
+        system = metatomic.System(numbers, positions[atoms], cells[s], graph["pbc"][s])
         own = pairs[edges]
         own[:, :2] -= atoms[0].to(torch.int32)
         for options in lists:
@@ -121,6 +125,7 @@ def _neighbours(r: torch.Tensor, pairs: torch.Tensor, options: Any) -> Any:
         for step in shift:
             first, same = first | (same & (step > 0)), same & (step == 0)
         kept = kept & first
+    metatensor = package("metatensor")
     return metatensor.TensorBlock(
         values=r[kept].unsqueeze(2),
         samples=metatensor.Labels(PAIR, pairs[kept], assume_unique=True),
@@ -153,6 +158,11 @@ def _blocks(found: Any) -> list[tuple[int, int, Any]]:
 def _irreps(found: Any) -> str:
     """What an output consists of."""
     return "+".join(f"{len(b.properties)}x{l}{'e' if p > 0 else 'o'}" for l, p, b in _blocks(found))
+
+
+def _plain(found: Any) -> str:
+    """As many numbers, of which nothing is known."""
+    return f"{sum(block.values[0].numel() for _, _, block in _blocks(found))}x0e"
 
 
 def _rows(found: Any, structure: torch.Tensor) -> torch.Tensor:
