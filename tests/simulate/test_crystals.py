@@ -100,6 +100,38 @@ def test_a_crystal_that_would_rather_distort_has_imaginary_modes(lennard_jones):
     assert found.lowest < -0.5
 
 
+def test_labels_that_a_network_reads_go_with_strained_and_repeated_cells(lennard_jones):
+    """An energy that reads them says what one does that knows charges by elements; the whole adds up."""
+    pytest.importorskip("phonopy", reason="phonons need the extra simulate")
+
+    def of(charge):
+        def energy(graph):
+            s, q = graph.structures, charge(graph.structures)
+            square = graph.vectors.square().sum(1)
+            fade = (1 - square / 25) ** 3
+            c6 = (2.3**2 / square) ** 3
+            pair = fade * (2 * 0.4 * (c6.square() - c6) + q[graph.centre] * q[graph.neighbour])
+            return torch.zeros(len(s), dtype=pair.dtype).index_add(0, s.structure[graph.centre], pair)
+
+        return EnergyFunction(energy, 5.0)
+
+    def read(s):
+        assert torch.equal(s.labels["total_charge"], 0.5 * s.counts / 2)
+        return s.labels["charges"]
+
+    by_label, by_element = of(read), of(lambda s: torch.where(s.numbers == 29, 0.8, -0.3).double())
+    image = bulk("CuAl", "cesiumchloride", a=2.95)
+    bare = relax(by_element, from_ase(image), cell="free", fmax=1e-6, smax=1e-8).structures
+    charges = torch.tensor([0.8, -0.3], dtype=torch.float64)
+    told = bare.with_labels(charges=charges, total_charge=torch.tensor([0.5], dtype=torch.float64))
+    for name, what in (
+        ("volume", lambda p, s: equation_of_state(p, s).volume),
+        ("C", lambda p, s: elastic_constants(p, s).C),
+        ("bands", lambda p, s: phonons(p, s, supercell=(2, 2, 1), mesh=5.0).bands[0]),
+    ):
+        np.testing.assert_allclose(what(by_label, told), what(by_element, bare), atol=1e-6, err_msg=name)
+
+
 def test_checks_pass_what_is_sound_and_fail_what_is_broken(lennard_jones, crystal):
     s = from_ase(bulk("Cu", cubic=True, a=3.5))
     s.positions[0] += torch.tensor([0.1, 0.05, 0.0], dtype=torch.float64)

@@ -12,14 +12,15 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from atomscape.atoms.ase import from_ase
 from atomscape.atoms.neighbours import neighbour_graph
+from atomscape.atoms.properties import property_named
 from atomscape.atoms.structures import Structures
 from atomscape.learn.evaluate import batches_in_order
 from atomscape.shapes import Float
@@ -117,7 +118,7 @@ def phonons(
         ph = _phonopy(structure, repeats, symprec)
         ph.generate_displacements(distance=displacement)
         displaced = [c for c in ph.supercells_with_displacements or () if c is not None]
-        ph.forces = _forces(potential, displaced)
+        ph.forces = _forces(potential, supercell_of(structure, ph.supercell), displaced)
         ph.produce_force_constants()
         ph.symmetrize_force_constants()
         distances, bands, ticks = _bands(ph)
@@ -162,13 +163,37 @@ def _phonopy(structure: Structures, repeats: tuple[int, int, int], symprec: floa
     return Phonopy(cell, np.diag(repeats), primitive_matrix="auto", symprec=symprec)
 
 
-def _forces(potential: Potential, cells: list[Any]) -> Float[np.ndarray, "displacements atoms 3"]:
-    from ase import Atoms
+def supercell_of(structure: Structures, supercell: Any) -> Structures:
+    """Phonopy's supercell with the labels of the cell: each atom's own, and of the whole what adds up."""
+    first = {int(k): u for k, u in supercell.u2u_map.items()}
+    owner = torch.tensor([first[int(k)] for k in supercell.s2u_map])
+    times = len(owner) // structure.n_atoms
+    labels = {}
+    for name, values in structure.labels.items():
+        known = property_named(name)
+        if structure.runs_over_atoms(name):
+            labels[name] = values[owner]
+        else:
+            labels[name] = values * times if known is not None and known.extensive else values
+    return Structures(
+        torch.from_numpy(supercell.positions.copy()),
+        torch.from_numpy(supercell.numbers.astype(np.int64)),
+        torch.from_numpy(supercell.cell.copy()).unsqueeze(0),
+        structure.pbc,
+        torch.zeros(len(owner), dtype=torch.int64),
+        labels,
+        atom_labels=structure.atom_labels,
+    )
 
-    images = [Atoms(numbers=c.numbers, positions=c.positions, cell=c.cell, pbc=True) for c in cells]
+
+def _forces(
+    potential: Potential, supercell: Structures, cells: list[Any]
+) -> Float[np.ndarray, "displacements atoms 3"]:
     found = []
-    for span in batches_in_order([len(image) for image in images]):
-        s = from_ase(images[span.start : span.stop])
+    for span in batches_in_order([supercell.n_atoms] * len(cells)):
+        moved = [cells[k].positions for k in span]
+        many = Structures.concatenate([supercell] * len(moved))
+        s = replace(many, positions=torch.from_numpy(np.concatenate(moved)))
         forces = potential(neighbour_graph(s, potential.cutoff), ("forces",))["forces"]
         found.append(forces.double().numpy().reshape(len(s), -1, 3))
     return np.concatenate(found)
