@@ -9,6 +9,7 @@ import typer
 
 from atomscape.cli.simulating import (
     AsGiven,
+    Clamped,
     Dataset,
     Device,
     Fine,
@@ -34,7 +35,7 @@ def eos(
     row: Row = 0,
     span: Annotated[float, typer.Option(min=0.005, max=0.4, help="Share by which volumes differ.")] = 0.06,
     points: Annotated[int, typer.Option(min=5, help="Volumes.")] = 11,
-    clamped: Annotated[bool, typer.Option("--clamped", help="Keep atoms at their fractions.")] = False,
+    clamped: Clamped = False,
     as_given: AsGiven = False,
     picture: Picture = None,
     json: Json = None,
@@ -46,14 +47,21 @@ def eos(
 ) -> None:
     """Equation of state: volume, bulk modulus and its derivative, by Birch and Murnaghan."""
     from atomscape.cli.output import console, table
-    from atomscape.cli.simulating import crystal_of, potential_of, refuse_existing, write_json
+    from atomscape.cli.simulating import (
+        crystal_of,
+        potential_of,
+        refuse_existing,
+        stem_of,
+        write_json,
+        write_text,
+    )
     from atomscape.simulate.equation_of_state import equation_of_state
     from atomscape.units import GPA
 
-    target = picture or _named(what, "eos")
+    target = picture or Path(f"{stem_of(what)}-eos.svg")
     refuse_existing([f for f in (target, json) if f is not None], overwrite)
     potential = potential_of(run, also, dataset, dtype, device)
-    _, s = crystal_of(what, row, potential, as_given)
+    s = crystal_of(what, row, potential, as_given)
     found = equation_of_state(potential, s, span, points, None if clamped else 0.005)
     made = table("", "", "", right=(1,), title=f"{s.formulas()[0]}: equation of state")
     made.add_row("volume", f"{found.volume / found.atoms:.4f}", "Å³/atom")
@@ -62,7 +70,7 @@ def eos(
     made.add_row("energy", f"{found.energy / found.atoms:.5f}", "eV/atom")
     made.add_row("misfit", f"{1e3 * found.misfit:.3f}", "meV/atom")
     console().print(made)
-    _draw(target, _eos_figure(found))
+    write_text(target, _eos_figure(found))
     write_json(json, {"model": potential.hash, **found.as_dict()})
     console().print(f"picture: {target}")
 
@@ -72,7 +80,7 @@ def elastic(
     what: Structure,
     row: Row = 0,
     strain: Annotated[float, typer.Option(min=1e-5, max=0.05, help="Size of the strains.")] = 0.005,
-    clamped: Annotated[bool, typer.Option("--clamped", help="Keep atoms at their fractions.")] = False,
+    clamped: Clamped = False,
     as_given: AsGiven = False,
     json: Json = None,
     overwrite: Overwrite = False,
@@ -83,12 +91,17 @@ def elastic(
 ) -> None:
     """Elastic constants: the 6×6 matrix, moduli of a polycrystal, and whether the crystal is stable."""
     from atomscape.cli.output import console, table
-    from atomscape.cli.simulating import crystal_of, potential_of, refuse_existing, write_json
+    from atomscape.cli.simulating import (
+        crystal_of,
+        potential_of,
+        refuse_existing,
+        write_json,
+    )
     from atomscape.simulate.elastic import elastic_constants
 
     refuse_existing([json] if json else [], overwrite)
     potential = potential_of(run, also, dataset, dtype, device)
-    _, s = crystal_of(what, row, potential, as_given)
+    s = crystal_of(what, row, potential, as_given)
     found = elastic_constants(potential, s, strain, None if clamped else 0.002)
     title = f"{s.formulas()[0]}: elastic constants, GPa"
     made = table("", "xx", "yy", "zz", "yz", "xz", "xy", right=tuple(range(1, 7)), title=title)
@@ -130,13 +143,20 @@ def phonons(
     2 where a mode is imaginary.
     """
     from atomscape.cli.output import console
-    from atomscape.cli.simulating import crystal_of, potential_of, refuse_existing, write_json
+    from atomscape.cli.simulating import (
+        crystal_of,
+        potential_of,
+        refuse_existing,
+        stem_of,
+        write_json,
+        write_text,
+    )
     from atomscape.simulate.phonons import phonons as spectrum
 
-    target = picture or _named(what, "phonons")
+    target = picture or Path(f"{stem_of(what)}-phonons.svg")
     refuse_existing([f for f in (target, json) if f is not None], overwrite)
     potential = potential_of(run, also, dataset, dtype, device)
-    _, s = crystal_of(what, row, potential, as_given)
+    s = crystal_of(what, row, potential, as_given)
     found = spectrum(potential, s, repeats(supercell), displacement)
     screen = console()
     size = "×".join(map(str, found.supercell))
@@ -145,7 +165,7 @@ def phonons(
         f"{max(float(b.max()) for b in found.bands):.3f} THz, zero-point energy {found.zero_point:.3f} kJ/mol"
     )
     screen.print("no imaginary modes" if found.stable else "[bold red]imaginary modes[/]: it would distort")
-    _draw(target, _phonon_figure(found))
+    write_text(target, _phonon_figure(found))
     write_json(json, {"model": potential.hash, **found.as_dict()})
     screen.print(f"picture: {target}")
     if not found.stable:
@@ -166,15 +186,6 @@ def repeats(text: str | None) -> tuple[int, int, int] | None:
     if len(parts) == 3 and all(p.isdigit() and int(p) > 0 for p in parts):
         return int(parts[0]), int(parts[1]), int(parts[2])
     raise ValueError(f"--supercell {text!r}: give three repetitions, as in 3x3x3")
-
-
-def _named(what: str, command: str) -> Path:
-    return Path(f"{Path(what).stem if Path(what).exists() else what}-{command}.svg")
-
-
-def _draw(path: Path, figure: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(figure, encoding="utf-8")
 
 
 def _eos_figure(found: EquationOfState) -> str:

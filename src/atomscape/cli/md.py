@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Overwrite, Run, Structure, With
+from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Overwrite, Resume, Run, Structure, With
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def md(
     row: Rows = None,
     copies: Copies = 1,
     skin: Skin = 0.5,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     also: With = None,
     dataset: Dataset = None,
@@ -76,7 +76,7 @@ def md(
     the end.
     """
     from atomscape.cli.output import console
-    from atomscape.cli.simulating import images_of, potential_of
+    from atomscape.cli.simulating import images_of, potential_of, stem_of
     from atomscape.simulate.dynamics_folder import run_in_folder
     from atomscape.simulate.ensemble import doubtful
 
@@ -86,7 +86,7 @@ def md(
     moving = ensemble is Ensemble.nve and temperature is None and any(a.has("momenta") for a in images)
     heat = None if moving else 300.0 if temperature is None else temperature
     rule = _rule(ensemble, timestep, heat, friction, relaxation)
-    folder = out or Path("md") / (Path(what).stem if Path(what).exists() else what)
+    folder = out or Path("md") / stem_of(what)
     settings: dict[str, Any] = {"model": potential.hash, "dataset": dataset, "structure": what}
     settings |= {"rows": rows, "copies": copies, "rule": repr(rule), "temperature": heat, "seed": seed}
     screen, sure = console(), doubtful(potential)

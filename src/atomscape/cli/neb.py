@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Json, Overwrite, Run, With
+from atomscape.cli.simulating import STOPPED, Dataset, Device, Dtype, Json, Overwrite, Resume, Run, With
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -55,7 +55,7 @@ def neb(
     fmax: Fmax = 0.05,
     steps: Annotated[int, typer.Option("-n", "--steps", min=0, help="At most so many.")] = 500,
     out: Annotated[Path | None, typer.Option(help="Folder.", show_default="neb/START")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")] = False,
+    resume: Resume = False,
     overwrite: Overwrite = False,
     json: Json = None,
     also: With = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atomscape.cli.simulating import Dataset, Device, Dtype, Json, Run, With
+from atomscape.cli.simulating import Dataset, Device, Dtype, Json, Overwrite, Run, Structure, With
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +36,7 @@ class Way(StrEnum):
 
 def relax(
     run: Run,
-    what: Annotated[
-        str, typer.Argument(metavar="FILE", help="A file that ASE reads, a store or a named dataset.")
-    ],
+    what: Structure,
     out: Annotated[
         Path | None, typer.Option(help="Relaxed structures, .xyz.", show_default="FILE-relaxed.xyz")
     ] = None,
@@ -52,7 +50,7 @@ def relax(
     trajectory: Annotated[bool, typer.Option(help="Also write every step.")] = False,
     batch: Annotated[int, typer.Option(min=1, help="Atoms that are relaxed together.")] = 2048,
     resume: Annotated[bool, typer.Option("--resume", help="Leave out what OUT has already.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")] = False,
+    overwrite: Overwrite = False,
     json: Json = None,
     also: With = None,
     dataset: Dataset = None,
@@ -66,14 +64,14 @@ def relax(
     then 2.
     """
     from atomscape.cli.output import console
-    from atomscape.cli.simulating import images_of, potential_of, steps_shown, write_json
+    from atomscape.cli.simulating import images_of, potential_of, stem_of, steps_shown, write_json
     from atomscape.learn.evaluate import batches_in_order
     from atomscape.simulate.ensemble import doubt
     from atomscape.units import GPA
 
     potential = potential_of(run, also, dataset, dtype, device)
     images = images_of(what, slice(limit))
-    target = out or Path(f"{Path(what).stem if Path(what).exists() else what}-relaxed.xyz")
+    target = out or Path(f"{stem_of(what)}-relaxed.xyz")
     path = target.with_name(f"{target.stem}-steps.xyz") if trajectory else None
     there = _opened(what, images, target, path, resume, overwrite, json)
     start, rows = len(there), there

@@ -45,6 +45,8 @@ Fine = Annotated[Precision, typer.Option(help="Precision of the network; differe
 Device = Annotated[str, typer.Option(help="cpu, or cuda.")]
 Json = Annotated[Path | None, typer.Option(help="Also write the numbers to this file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what exists.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where it stopped.")]
+Clamped = Annotated[bool, typer.Option("--clamped", help="Keep atoms at their fractions.")]
 AsGiven = Annotated[
     bool, typer.Option("--as-given", help="Take the crystal as it is; do not relax atoms and cell first.")
 ]
@@ -99,8 +101,8 @@ def _refuse_missing(what: str, rows: slice | int, n: int) -> None:
         raise ValueError(f"--row {rows}: {what} has {n:,} structures, from 0")
 
 
-def crystal_of(what: str, row: int, potential: Trained, as_given: bool) -> tuple[Structures, Structures]:
-    """A crystal as it was given, and relaxed with its cell (or as given again).
+def crystal_of(what: str, row: int, potential: Trained, as_given: bool) -> Structures:
+    """A crystal, relaxed with its cell or as it was given.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def crystal_of(what: str, row: int, potential: Trained, as_given: bool) -> tuple
     refuse_no_crystal(s, "this command's result")
     potential.check(s)
     if as_given:
-        return s, s
+        return s
     done = relax(potential, s, cell="free", fmax=1e-3, smax=1e-5, steps=500)
     if not bool(done.converged[0]):
         raise ValueError(
@@ -123,7 +125,12 @@ def crystal_of(what: str, row: int, potential: Trained, as_given: bool) -> tuple
             f"{float(done.fmax[0]):.3g} eV/Å and a stress of {float(done.smax[0]):.3g} eV/Å³. Look at it "
             "with atomscape relax; --as-given takes it as it is"
         )
-    return s, done.structures
+    return done.structures
+
+
+def stem_of(what: str) -> str:
+    """What files are called after: the name of a file without its ending, or of a dataset."""
+    return Path(what).stem if Path(what).exists() else what
 
 
 def refuse_existing(files: Sequence[Path], overwrite: bool) -> None:
@@ -140,8 +147,13 @@ def write_json(path: Path | None, record: dict[str, Any]) -> None:
     if path is not None:
         from json import dumps
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(path, dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a picture or numbers, in a folder that is made where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 @contextmanager

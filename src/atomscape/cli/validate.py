@@ -49,7 +49,14 @@ def validate(
     import numpy as np
 
     from atomscape.cli.output import console
-    from atomscape.cli.simulating import images_of, potential_of, refuse_existing, steps_shown, write_json
+    from atomscape.cli.simulating import (
+        images_of,
+        potential_of,
+        refuse_existing,
+        steps_shown,
+        write_json,
+        write_text,
+    )
     from atomscape.simulate import checks
     from atomscape.simulate.reading import structures_of
 
@@ -75,8 +82,7 @@ def validate(
     screen = console()
     screen.print(checks_table(found, f"{run} on {s.formulas()[0]}"))
     if picture is not None:
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        picture.write_text(_figure(curves, np.asarray(energies), timestep), encoding="utf-8")
+        write_text(picture, _figure(curves, np.asarray(energies), timestep))
     write_json(json, {"model": potential.hash, "checks": [c.as_dict() for c in found]})
     if any(c.passed is False for c in found):
         raise typer.Exit(2)
