@@ -78,6 +78,7 @@ def _panel(p: Panel) -> list[str]:
         if p.ticks:
             parts.append(f'<path d="M{x:.2f} 0V{HEIGHT}" stroke="{LINE}"/>')
         parts.append(_text(x, HEIGHT + 14, "Γ" if name == "G" else name, GREY, "middle"))
+    names = [f"{value:g}" for value in round_numbers(*ys)]
     for value in round_numbers(*ys):
         _, y = place(xs[0], value)
         parts.append(f'<path d="M0 {y:.2f}H-4" stroke="{LINE}"/>')
@@ -88,7 +89,8 @@ def _panel(p: Panel) -> list[str]:
     for c in p.curves:
         parts += _curve([place(x, y) for x, y in zip(c.x, c.y, strict=True)], c)
     parts.append(_text(p.width / 2, HEIGHT + 34, p.below, GREY, "middle"))
-    turned = f'<g transform="translate(-48 {HEIGHT / 2}) rotate(-90)">'
+    aside = min(LEFT - 5, max(48, 15 + 6.2 * max(map(len, names), default=0)))  # of the longest number
+    turned = f'<g transform="translate(-{aside:g} {HEIGHT / 2}) rotate(-90)">'
     return [*parts, turned, _text(0, 0, p.beside, GREY, "middle"), "</g>", *_key(p)]
 
 
