@@ -36,9 +36,9 @@ def locked(folder: Path) -> Iterator[None]:
         return
     place = os.open(folder, os.O_RDONLY)
     try:
-        if not _take(place):
+        if not take(place):
             raise BusyStore(f"{folder} is being changed by another process; try again when it is done")
-        if not _is_still(place, folder):
+        if not is_still(place, folder):
             raise BusyStore(f"{folder} has just been replaced by another process; try again")
         yield
     finally:
@@ -58,15 +58,16 @@ def owned(path: Path, waiting: Callable[[], None] = lambda: None, every: float =
     """
     while True:
         with path.open("ab") as file:
-            while not _take(file.fileno()):
+            while not take(file.fileno()):
                 waiting()
                 time.sleep(every)
-            if _is_still(file.fileno(), path):
+            if is_still(file.fileno(), path):
                 yield
                 return
 
 
-def _take(descriptor: int) -> bool:
+def take(descriptor: int) -> bool:
+    """Lock an open file; False if another process has, True also where there are no locks."""
     if fcntl is None:
         return True
     try:
@@ -78,7 +79,8 @@ def _take(descriptor: int) -> bool:
     return True
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def is_still(descriptor: int, path: Path) -> bool:
+    """Whether an open file is the one that a path names."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,16 +1,17 @@
 """A lock on a folder: two processes that write one simulation would tear it apart.
 
-The lock is the system's (``flock``) on a file ``.lock`` that holds the number of the process. It goes with
-the process, however that ends, so there is never one to be removed by hand.
+The lock is the system's (``data.lock``) on a file ``.lock`` that holds the number of the process. It goes
+with the process, however that ends, so there is never one to be removed by hand.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from atomscape.data.lock import is_still, take
 
 LOCK = ".lock"
 
@@ -43,17 +44,15 @@ def _held(folder: Path) -> int:
     path = folder / LOCK
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take(file):
             owner = os.read(file, 32).decode(errors="replace").strip()
             os.close(file)
             raise ValueError(
                 f"process {owner or '(starting)'} is writing in {folder} at this moment; wait until it is "
                 f"done or stop it (kill -INT {owner or 'PID'}), or name another folder with --out"
-            ) from None
-        if path.exists() and os.fstat(file).st_ino == path.stat().st_ino:
+            )
+        if is_still(file, path):
             os.truncate(file, 0)
-            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+            os.write(file, f"{os.getpid()}\n".encode())
             return file
         os.close(file)
