@@ -80,6 +80,7 @@ def test_scales_of_a_file_are_used(tmp_path):
     image = magnesia()
     bare, scaled = (Calculator(what).evaluate([image])[0] for what in (runs, tmp_path / "ensemble.json"))
     assert scaled["energy"] == bare["energy"]
+    assert load_runs(tmp_path).scales == {"energy": scale}
     assert scaled["energy_sigma"] == pytest.approx(3 * np.sqrt(bare["energy_sigma"] ** 2 + 0.25 * 2))
     np.testing.assert_array_equal(scaled["forces_sigma"], bare["forces_sigma"])
     with pytest.raises(ValueError, match="runs 1 and 3 have the same weights, so they cannot disagree"):

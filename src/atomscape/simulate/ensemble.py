@@ -25,8 +25,9 @@ from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.properties import Property
 from atomscape.atoms.structures import Structures
 from atomscape.learn.evaluate import batches_in_order
+from atomscape.learn.run_folder import BEST
 from atomscape.learn.uncertainty.calibrate import Scale
-from atomscape.learn.uncertainty.ensemble_file import load_ensemble
+from atomscape.learn.uncertainty.ensemble_file import ENSEMBLE, load_ensemble
 from atomscape.learn.uncertainty.last_layers import sizes_of
 from atomscape.shapes import Float, Tensor
 from atomscape.simulate.loading import RunOrModel, load_potential
@@ -38,7 +39,7 @@ SPREAD = ("energy", "forces", "stress")
 """Of what the spread is told, as NAME_sigma."""
 
 Runs = RunOrModel | Sequence[RunOrModel]
-"""A run, a model file or a model; several of them; or the ``ensemble.json`` that joins runs."""
+"""A run, a model file or a model; several of them; or the ``ensemble.json`` that joins runs (its folder)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ def load_runs(
         was calibrated.
     """
     options = {"dataset": dataset, "dtype": dtype, "device": device, "tables": tables}
-    if isinstance(runs, str | Path) and Path(runs).suffix == ".json":
+    if isinstance(runs, str | Path) and _joins_runs(Path(runs)):
         known = load_ensemble(runs)
         members = [load_potential(model, **options) for model in known.models]
         return EnsemblePotential(tuple(members), known.spread)
@@ -135,6 +136,11 @@ def load_runs(
                 "give runs that differ in their seed"
             )
     return EnsemblePotential(tuple(members))
+
+
+def _joins_runs(path: Path) -> bool:
+    """Whether it is the file of an ensemble, or a folder of one that is no run itself."""
+    return path.suffix == ".json" or ((path / ENSEMBLE).is_file() and not (path / BEST).is_file())
 
 
 @dataclass(frozen=True, eq=False)
