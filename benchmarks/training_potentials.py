@@ -91,7 +91,8 @@ def _prepared(source: str, kind: str, about: dict, sizes: dict) -> tuple[Prepare
         "encoder": ours(kind, sizes, about["cutoff"], 1.0),
         "objectives": [{"property": p, "loss": "mse"} for p in about["labels"]],
     }
-    prepared = of_one_size(prepare(RunConfig.model_validate(raw)))
+    prepared = prepare(RunConfig.model_validate(raw))
+    prepared = prepared if source == "sample" else of_one_size(prepared)
     graphs = prepared.graphs("train", about["cutoff"], 0.0)
     mean = float(graphs.edge_counts.sum()) / prepared.structures["train"].n_atoms
     raw["encoder"]["average_neighbours"] = round(mean, 2)
