@@ -16,6 +16,7 @@ from torch import nn
 from atomscape.nn.kinds import Kinds
 from atomscape.nn.layout import Layout
 from atomscape.nn.species import SpeciesEmbedding
+from atomscape.ops.traced import being_traced
 from atomscape.shapes import Float, Tensor
 
 
@@ -47,7 +48,7 @@ class ElementInteraction(nn.Module):
     ) -> Float[Tensor, "atoms lm channels_out"]:
         """Mix channels of each degree, atom by atom as its element says."""
         weights = self.weights(kinds) * self.scale
-        if torch.jit.is_tracing():
+        if being_traced():
             return self._atom_by_atom(x, weights.index_select(0, kinds.index))
         mixed = [
             torch.cat([b @ w for b, w in zip(self.layout.split(part), of_kind.unbind(0), strict=True)], 1)

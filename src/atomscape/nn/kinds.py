@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from atomscape.ops.traced import being_traced
 from atomscape.shapes import Float, Int, Tensor
 
 
@@ -31,5 +32,5 @@ def kinds_of(numbers: Int[Tensor, " atoms"]) -> Kinds:
     """Kinds of the atoms with these atomic numbers."""
     present, index, counts = numbers.unique(return_inverse=True, return_counts=True)
     order = index.argsort(stable=True)
-    fixed = [] if torch.jit.is_tracing() else counts.tolist()
+    fixed = [] if being_traced() else counts.tolist()
     return Kinds(present, index, order, order.argsort(), fixed)

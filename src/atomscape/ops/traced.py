@@ -1,7 +1,7 @@
-"""What a traced graph takes as given: ``torch.compiler.assume_constant_result`` without loading the compiler.
+"""What a traced graph takes as given, and whether one is traced.
 
-That decorator sets one mark, and imports all of the compiler to do so: two seconds for every program, most of
-which compile nothing.
+``torch.compiler.assume_constant_result`` sets one mark, and imports all of the compiler to do so: two seconds
+for every program, most of which compile nothing. So the mark is set here.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
+
 Function = TypeVar("Function", bound=Callable)
 
 MARK = "_dynamo_marked_constant"
+
+being_traced = is_tracing
+"""Whether ``torch.jit.trace`` records: what Python knows of a tensor, such as its length, would be fixed."""
 
 
 def constant_when_traced(function: Function) -> Function:
