@@ -48,7 +48,6 @@ exclude_patterns = [
     "examples",
     "images/README.md",
     "equivariance.md",  # until its experiments have been run
-    "potentials.md",
     "gallery/sg_execution_times.rst",
 ]
 templates_path = ["_templates"]
