@@ -83,7 +83,7 @@ def bands(found: dict[str, Any]) -> str:
             ax.plot(segment["distance"], segment["frequencies_thz"], color="#2563eb", lw=1.2)
         for tick in p["ticks"]:
             ax.axvline(tick["distance"], color="#9ca3af", lw=0.6)
-        ax.set_xticks([t["distance"] for t in p["ticks"]], [t["name"] for t in p["ticks"]])
+        ax.set_xticks([t["distance"] for t in p["ticks"]], [t["name"].replace("G", "Γ") for t in p["ticks"]])
         ax.set_xlim(p["bands"][0]["distance"][0], p["bands"][-1]["distance"][-1])
         ax.axhline(0, color="#111827", lw=0.6)
         ax.set_ylabel("frequency, THz")
