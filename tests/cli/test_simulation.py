@@ -82,6 +82,7 @@ def test_export(run, trained, crystal, here):
     status, out, err = run("export", trained, "--out", "cu.pt", "--author", "me")
     assert (status, err) == (0, "")
     assert "schnet of Cu" in out
+    assert " 0 parameters" not in out
     assert "range 4.5 Å" in out
     atoms = read(crystal, 0)
     other = atoms.copy()

@@ -119,10 +119,11 @@ def exported(potential: ModelPotential, name: str = "", authors: tuple[str, ...]
         dtype="float64",
     )
     symbols = ", ".join(chemical_symbols[z] for z in sorted(potential.elements))
+    parameters = sum(p.numel() for p in model.parameters())
     kind, network = model.architecture.encoder.kind, str(model.dtype).removeprefix("torch.")
     metadata = ModelMetadata(
         name=name or f"atomscape {kind}",
-        description=f"{kind} of {symbols}, {model.n_parameters} parameters, computes in {network}",
+        description=f"{kind} of {symbols}, {parameters:,} parameters, computes in {network}",
         authors=list(authors),
         references={"implementation": [f"atomscape {__version__}"]},
         extra={"model_hash": model.hash, "dataset": potential.dataset or ""},
