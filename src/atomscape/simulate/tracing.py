@@ -22,6 +22,7 @@ from torch.jit._trace import TracerWarning
 from atomscape.atoms.graph import Graph
 from atomscape.atoms.neighbours import neighbour_graph
 from atomscape.atoms.structures import Structures
+from atomscape.nn.radial import RadialTable
 from atomscape.ops.op import REFERENCE, ops
 from atomscape.shapes import Float, Int, Tensor
 from atomscape.simulate.potential import ModelPotential, energies_of_atoms
@@ -123,7 +124,7 @@ def _refuse_what_cannot_leave(potential: ModelPotential) -> None:
         )
     if kind.startswith("foreign."):
         raise ValueError(f"{kind} is a network of another package; export it with that package")
-    if any(type(m).__name__ == "RadialTable" for m in model.modules()):
+    if any(isinstance(m, RadialTable) for m in model.modules()):
         raise ValueError("the potential has radial tables; load it with tables=False to export it")
 
 
