@@ -6,9 +6,11 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from atomscape.learn.architecture import architecture_of
 from atomscape.learn.baselines import baselines
+from atomscape.learn.config import Objective
 from atomscape.learn.constants.fit import fit_heads
 from atomscape.learn.model import Model
 from atomscape.learn.prepare import prepare, split_rows
@@ -47,8 +49,20 @@ def test_energy_is_scaled_by_forces_where_they_are_learned(fit):
     model, terms, _, prepared = fit("objectives=[{property: energy}, {property: forces}]")
     rms = float(prepared.structures["train"].labels["forces"].square().mean().sqrt())
     assert float(model.heads["shared:energy"].scale) == pytest.approx(rms)
-    assert terms[1].scale == pytest.approx(rms)
-    assert terms[0].scale < rms
+    assert [t.scale for t in terms] == pytest.approx([rms, rms])
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("spread", None), (0.02, 0.02)])
+def test_errors_of_energies_may_have_another_scale(fit, asked, expected):
+    (alone,) = fit("objectives=[{property: energy}]")[1]
+    energy, forces = fit(f"objectives=[{{property: energy, scale: {asked}}}, {{property: forces}}]")[1]
+    assert energy.scale == pytest.approx(expected or alone.scale)
+    assert energy.scale < forces.scale
+
+
+def test_only_energies_are_scaled_by_forces():
+    with pytest.raises(ValidationError, match="scale: forces is for the energy"):
+        Objective(property="gap", scale="forces")
 
 
 def test_energies_of_relaxed_structures_give_the_scale(fit, store_of, toy_structures, tmp_path):

@@ -178,8 +178,11 @@ class Objective(Strict):
     property is taken. References per element (E0) are fitted by least squares, taken from the data's free
     atoms (``references: isolated_atoms``) or given as ``{H: -13.6, …}``. Errors enter the loss divided by the
     property's scale on the training set (per atom where the property is extensive), so weights compare
-    properties and not units. A head whose output is not compared number by number (classes, densities) brings
-    a loss of its own; ``loss`` is not used then.
+    properties and not units: by the ``spread`` of the labels; of an energy whose forces are learned too by the
+    root mean square of the ``forces``, times 1 Å, where that is larger. Energies of frames of one system
+    hardly differ, and measured by that little they would drown the forces. A head whose output is not
+    compared number by number (classes, densities) brings a loss of its own; ``loss`` and ``scale`` are not
+    used then.
     """
 
     property: str
@@ -187,6 +190,10 @@ class Objective(Strict):
     head: PlugIn | None = None
     loss: Literal["mae", "mse", "huber"] = "mae"
     weight: float = Field(default=1.0, ge=0)
+    scale: Annotated[float, Field(gt=0)] | Literal["spread", "forces"] | None = Field(
+        default=None,
+        description="what errors are divided by: spread, forces, or so much in the property's unit",
+    )
     references: bool | Literal["isolated_atoms"] | dict[str, float] = Field(
         default=False, description="true: fit a value per element to intensive ones too; or where E0 is from"
     )
@@ -197,6 +204,14 @@ class Objective(Strict):
     own_references: bool | Literal["bridge"] = Field(
         default=False, description="E0 of each dataset its own, under one head; or from what datasets share"
     )
+
+    @model_validator(mode="after")
+    def _scale_fits(self) -> Objective:
+        if self.scale == "forces" and self.property != "energy":
+            raise ValueError(
+                f"scale: forces is for the energy, not for {self.property}; spread or a number would work"
+            )
+        return self
 
     @model_validator(mode="after")
     def _references_make_sense(self) -> Objective:

@@ -25,7 +25,8 @@ from atomscape.learn.config import FileReading, RunConfig
 from atomscape.learn.recipe import apply_overrides, validate
 
 STEPS = 10_000
-DERIVATIVE_WEIGHT = {"forces": 10.0, "stress": 1.0}
+WEIGHTS = {"energy": 10.0, "forces": 1.0, "stress": 0.1}
+"""Of a potential; errors of energies are measured by the forces where there are forces."""
 
 
 def config_for(source: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -67,11 +68,7 @@ def _reading(overrides: Sequence[str]) -> Reading:
 def _objectives(known: Sequence[Property]) -> list[dict[str, Any]]:
     names = {p.name for p in known}
     if "energy" in names:
-        rows: list[dict[str, Any]] = [{"property": "energy", "loss": "huber"}]
-        for name, weight in DERIVATIVE_WEIGHT.items():
-            if name in names:
-                rows.append({"property": name, "loss": "huber", "weight": weight})
-        return rows
+        return [{"property": p, "loss": "huber", "weight": w} for p, w in WEIGHTS.items() if p in names]
     return [{"property": p.name, "loss": "mae"} for p in known if _is_result(p)]
 
 

@@ -182,4 +182,5 @@ def objectives(name: str, store: Store) -> list[dict[str, Any]]:
     for p in TASKS[name].labels:
         rows.append({"property": p, "dataset": name})
         rows[-1] |= {"weight": 10.0} if p == "forces" else zero
+        rows[-1] |= {"scale": "spread"} if p == "energy" else {}
     return rows

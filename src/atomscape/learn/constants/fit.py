@@ -10,6 +10,8 @@
 Where forces are learned the energy head is scaled by the root mean square of a force component instead, if
 that is larger: it is the same number for an isolated molecule and for a thousand frames of one, whose
 energies hardly differ. Of relaxed structures, which have next to no forces, the energies give the scale.
+Errors enter the loss in units of the scale, if the objective asks for no other: then the gradient of the
+energies does not drown that of the forces.
 """
 
 from __future__ import annotations
@@ -91,7 +93,8 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
         if fits_itself is not None:
             given_references(o, p, {})
             fitted.append(_fit_by_head(fits_itself, p, structures, chosen, o.dataset))
-            terms.append(Term(p, d, o.loss, o.weight, fitted[-1].error_scale, f"{o.dataset}:{p.name}"))
+            scale = _error_scale(o, fitted[-1], fitted[-1].error_scale)
+            terms.append(Term(p, d, o.loss, o.weight, scale, f"{o.dataset}:{p.name}"))
             continue
         if prepared.makes(p.name):
             fit = _fit_made(o, p, prepared, d, _takes_constants(model.heads[head_key]))
@@ -101,6 +104,7 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             given_references(o, p, {})  # refuses what only sums can have
             head = model.heads[head_key] if has_head else None
             fit = _fit(p, structures, chosen, o.dataset, bool(o.references), _takes_constants(head))
+        spread = fit.error_scale
         if has_head:
             if p.name == "energy" and "forces" in prepared.properties:
                 fit = _scaled_by_forces(fit, structures, chosen)
@@ -109,7 +113,8 @@ def fit_heads(config: RunConfig, model: Model, prepared: Prepared) -> tuple[list
             for name, e0 in fit.by_dataset.items():
                 for z, value in e0.items():
                     references.table[names.index(name), z] = value
-        terms.append(Term(p, d, o.loss, o.weight, fit.error_scale, f"{o.dataset}:{p.name}"))
+        scale = _error_scale(o, fit, spread)
+        terms.append(Term(p, d, o.loss, o.weight, scale, f"{o.dataset}:{p.name}"))
         fitted.append(fit)
     return terms, fitted
 
@@ -235,13 +240,20 @@ def _table(values: dict[int, float]) -> Tensor:
     return table
 
 
+def _error_scale(o: Objective, fit: Fitted, spread: float) -> float:
+    """What the loss divides errors by."""
+    if isinstance(o.scale, float):
+        return o.scale
+    return spread if o.scale == "spread" else fit.error_scale
+
+
 def _scaled_by_forces(fit: Fitted, s: Structures, chosen: Tensor) -> Fitted:
     forces = s.labels["forces"][chosen[s.structure]]
     forces = forces[forces.isfinite()]
     if forces.numel() == 0:
         return fit
     scale = _positive(float(forces.square().mean().sqrt()))
-    return replace(fit, scale=max(scale, fit.scale))
+    return replace(fit, scale=max(scale, fit.scale), error_scale=max(scale, fit.error_scale))
 
 
 def _element_means(y: Tensor, numbers: Tensor) -> tuple[dict[int, float], Tensor]:
