@@ -178,8 +178,8 @@ class Objective(Strict):
     property is taken. References per element (E0) are fitted by least squares, taken from the data's free
     atoms (``references: isolated_atoms``) or given as ``{H: -13.6, …}``. Errors enter the loss divided by the
     property's scale on the training set (per atom where the property is extensive), so weights compare
-    properties and not units: by the ``spread`` of the labels; of an energy whose forces are learned too by the
-    root mean square of the ``forces``, times 1 Å, where that is larger. Energies of frames of one system
+    properties and not units: by the ``spread`` of the labels; of an energy whose forces are learned too, by
+    the root mean square of the ``forces``, times 1 Å, where that is larger. Energies of frames of one system
     hardly differ, and measured by that little they would drown the forces. A head whose output is not
     compared number by number (classes, densities) brings a loss of its own; ``loss`` and ``scale`` are not
     used then.

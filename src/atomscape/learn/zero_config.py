@@ -25,7 +25,7 @@ from atomscape.learn.config import FileReading, RunConfig
 from atomscape.learn.recipe import apply_overrides, validate
 
 STEPS = 10_000
-WEIGHTS = {"energy": 10.0, "forces": 1.0, "stress": 0.1}
+WEIGHTS = {"energy": 3.0, "forces": 1.0, "stress": 0.1}
 """Of a potential; errors of energies are measured by the forces where there are forces."""
 
 
