@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -125,29 +125,32 @@ class Pointwise:
     many: bool
     work: float = 10.0
 
-    def register(self) -> None:
-        """Define the operators ``<name>_cpu``, ``<name>_cpu_gradient`` and ``<name>_cpu_second``."""
+    def register(self) -> Callable[..., Tensor]:
+        """Define the operators ``<name>_cpu``, ``<name>_cpu_gradient`` and ``<name>_cpu_second``.
+
+        Returns what calls the first.
+        """
         name, rest = f"{self.name}_cpu", f", {self.parameters}" if self.parameters else ""
-        define(
-            name,
-            f"(Tensor r{rest}) -> Tensor",
-            lambda r, *rest: self._run("value", (True,), (r,), rest)[0],
-            lambda r, *rest: self._empty(r, rest),
-            self._derive,
-        )
-        define(
-            f"{name}_gradient",
-            f"(Tensor g, Tensor r{rest}) -> Tensor",
-            lambda g, r, *rest: self._run("gradient", (True,), (g, r), rest)[0],
-            lambda g, r, *rest: r.new_empty(r.shape),
-            self._derive_again,
-        )
-        define(
+        second = define(
             f"{name}_second",
             f"(Tensor g, Tensor r, Tensor v{rest}, bool[] need) -> (Tensor, Tensor)",
             lambda g, r, v, *rest: self._run("second", rest[-1], (g, r, v), rest[:-1]),
             lambda g, r, v, *rest: like((g, r), rest[-1]),
             derive_composed(self._composed, floating=3),
+        )
+        gradient = define(
+            f"{name}_gradient",
+            f"(Tensor g, Tensor r{rest}) -> Tensor",
+            lambda g, r, *rest: self._run("gradient", (True,), (g, r), rest)[0],
+            lambda g, r, *rest: r.new_empty(r.shape),
+            partial(_derive_again, second),
+        )
+        return define(
+            name,
+            f"(Tensor r{rest}) -> Tensor",
+            lambda r, *rest: self._run("value", (True,), (r,), rest)[0],
+            lambda r, *rest: self._empty(r, rest),
+            partial(_derive, gradient),
         )
 
     def _empty(self, r: Tensor, rest: tuple) -> Tensor:
@@ -175,21 +178,6 @@ class Pointwise:
             run(address, [*(t.data_ptr() for t in given), *places, points, scale], threads)
         return results
 
-    def _derive(self, ctx, g):
-        if g is None:
-            return (None,) * (1 + len(ctx.rest))
-        operator = getattr(torch.ops.atomscape, f"{self.name}_cpu_gradient")
-        return operator(g, *ctx.saved_tensors, *ctx.rest), *(None,) * len(ctx.rest)
-
-    def _derive_again(self, ctx, v):
-        nothing = (None,) * len(ctx.rest)
-        if v is None:
-            return None, None, *nothing
-        need = wanted(ctx)[:2]
-        operator = getattr(torch.ops.atomscape, f"{self.name}_cpu_second")
-        found = operator(*ctx.saved_tensors, v, *ctx.rest, need)
-        return *given_or_nothing(found, need), *nothing
-
     def _composed(self, g, r, v, *rest):
         """The second derivative by way of the reference, which can be derived again."""
         g, r = (t if t.requires_grad else t.detach().requires_grad_() for t in (g, r))
@@ -198,6 +186,21 @@ class Pointwise:
             dr, (g, r), v, create_graph=True, allow_unused=True, materialize_grads=True
         )
         return found
+
+
+def _derive(gradient: Callable, ctx, g):
+    if g is None:
+        return (None,) * (1 + len(ctx.rest))
+    return gradient(g, *ctx.saved_tensors, *ctx.rest), *(None,) * len(ctx.rest)
+
+
+def _derive_again(second: Callable, ctx, v):
+    nothing = (None,) * len(ctx.rest)
+    if v is None:
+        return None, None, *nothing
+    need = wanted(ctx)[:2]
+    found = second(*ctx.saved_tensors, v, *ctx.rest, need)
+    return *given_or_nothing(found, need), *nothing
 
 
 @cache

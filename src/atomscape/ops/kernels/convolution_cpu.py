@@ -32,7 +32,7 @@ def run(
 ) -> Float[Tensor, "atoms lm_out channels"]:
     """Same as the reference."""
     numbers = kernels.numbers_of(coupling)
-    return torch.ops.atomscape.convolution_cpu(x, Y, w, centre.long(), neighbour.long(), numbers)
+    return _operator(x, Y, w, centre.long(), neighbour.long(), numbers)
 
 
 def _forward(x, Y, w, centre, neighbour, coupling):
@@ -78,7 +78,7 @@ def _derive(ctx, g):
     need = wanted(ctx)[:3]
     if g is None:
         return (None,) * 6
-    found = torch.ops.atomscape.convolution_cpu_backward(g, *ctx.saved_tensors, *ctx.rest, need)
+    found = BACKWARD(g, *ctx.saved_tensors, *ctx.rest, need)
     return *given_or_nothing(found, need), None, None, None
 
 
@@ -89,14 +89,14 @@ def _derive_again(ctx, *cotangents):
         return (None,) * 8
     g, x, Y, w, *indices = ctx.saved_tensors
     filled = (torch.zeros_like(t) if d is None else d for d, t in zip(cotangents, (x, Y, w), strict=True))
-    found = torch.ops.atomscape.convolution_cpu_second(g, x, Y, w, *filled, *indices, ctx.rest[0], need)
+    found = SECOND(g, x, Y, w, *filled, *indices, ctx.rest[0], need)
     return *given_or_nothing(found, need), None, None, None, None
 
 
 def _composed(g, x, Y, w, a, b, c, centre, neighbour, coupling, need):
     """The second derivative from the convolution and its gradient, each of which can be derived again."""
     rest = centre, neighbour, coupling
-    f, back = torch.ops.atomscape.convolution_cpu, torch.ops.atomscape.convolution_cpu_backward
+    f, back = _operator, BACKWARD
     dg = f(a, Y, w, *rest) + f(x, b, w, *rest) + f(x, Y, c, *rest)
     _, Y1, w1 = back(g, a, Y, w, *rest, [False, True, True])
     x2, _, w2 = back(g, x, b, w, *rest, [True, False, True])
@@ -105,21 +105,21 @@ def _composed(g, x, Y, w, a, b, c, centre, neighbour, coupling, need):
 
 
 _INDICES = "Tensor centre, Tensor neighbour, int[] coupling"
-define(
+_operator = define(
     "convolution_cpu",
     f"(Tensor x, Tensor Y, Tensor w, {_INDICES}) -> Tensor",
     _forward,
     lambda x, Y, w, i, j, k: x.new_empty(_shape(x, k)),
     _derive,
 )
-define(
+BACKWARD = define(
     "convolution_cpu_backward",
     f"(Tensor g, Tensor x, Tensor Y, Tensor w, {_INDICES}, bool[] need) -> (Tensor, Tensor, Tensor)",
     _backward,
     lambda g, x, Y, w, i, j, k, need: like((x, Y, w), need),
     _derive_again,
 )
-define(
+SECOND = define(
     "convolution_cpu_second",
     "(Tensor g, Tensor x, Tensor Y, Tensor w, Tensor a, Tensor b, Tensor c, "
     f"{_INDICES}, bool[] need) -> (Tensor, Tensor, Tensor, Tensor)",

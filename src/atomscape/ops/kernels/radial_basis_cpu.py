@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from atomscape.ops.jit import launch
 from atomscape.ops.jit.bessel import RadialBasis
 from atomscape.ops.jit.pointwise import Pointwise
@@ -28,10 +26,10 @@ def run(
     r: Float[Tensor, " edges"], cutoff: float, count: int, power: int = 6
 ) -> Float[Tensor, "edges basis"]:
     """Same as the reference."""
-    return torch.ops.atomscape.radial_basis_cpu(r, cutoff, count, power)
+    return _operator(r, cutoff, count, power)
 
 
-Pointwise(
+_operator = Pointwise(
     "radial_basis",
     "float cutoff, int count, int power",
     formulae=lambda cutoff, count, power: RadialBasis(count, power),

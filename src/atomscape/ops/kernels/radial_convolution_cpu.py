@@ -12,7 +12,7 @@ from atomscape.ops.convolution import Coupling
 from atomscape.ops.jit import edge_kernels as kernels
 from atomscape.ops.jit.derivatives import asked, define, derive_composed, given_or_nothing, like, wanted
 from atomscape.ops.jit.launch import declined, not_indices
-from atomscape.ops.kernels import convolution_cpu  # noqa: F401  registers what derivatives are made of
+from atomscape.ops.kernels import convolution_cpu
 from atomscape.ops.radial_convolution import radial_weights
 from atomscape.shapes import Float, Int, Tensor
 
@@ -54,9 +54,7 @@ def run(
         )
     first = centre.new_empty(0, dtype=torch.int64) if start is None else start.long()
     numbers = kernels.numbers_of(coupling)
-    return torch.ops.atomscape.radial_convolution_cpu(
-        x, Y, h, W, first, centre.long(), neighbour.long(), numbers
-    )
+    return _operator(x, Y, h, W, first, centre.long(), neighbour.long(), numbers)
 
 
 def _check(h: Tensor, W: Tensor, start: Tensor) -> None:
@@ -124,7 +122,7 @@ def _derive(ctx, g):
     need = wanted(ctx)[:4]
     if g is None:
         return (None,) * 8
-    found = torch.ops.atomscape.radial_convolution_cpu_backward(g, *ctx.saved_tensors, *ctx.rest, need)
+    found = _backward_operator(g, *ctx.saved_tensors, *ctx.rest, need)
     return *given_or_nothing(found, need), None, None, None, None
 
 
@@ -140,16 +138,14 @@ def _derive_again(ctx, *cotangents):
         torch.zeros_like(t) if c is None else c for c, t in zip(cotangents[:3], (x, Y, h), strict=True)
     )
     D = cotangents[3] if cotangents[3] is not None else x.new_empty(0)
-    found = torch.ops.atomscape.radial_convolution_cpu_second(
-        g, x, Y, h, W, a, b, d, D, start, *indices, ctx.rest[0], need
-    )
+    found = _second_operator(g, x, Y, h, W, a, b, d, D, start, *indices, ctx.rest[0], need)
     return *given_or_nothing(found, need), None, None, None, None, None
 
 
 def _composed_backward(g, x, Y, h, W, start, centre, neighbour, coupling, need):
     """The gradient for a table, from operators that can be derived; the table itself gets none."""
     w = radial_weights(h, W, start)
-    back = torch.ops.atomscape.convolution_cpu_backward
+    back = convolution_cpu.BACKWARD
     dx, dY, dw = back(g, x, Y, w, centre, neighbour, coupling, [need[0], need[1], need[2]])
     none = x.new_empty(0)
     if not need[2]:
@@ -165,7 +161,7 @@ def _composed_second(g, x, Y, h, W, a, b, d, D, start, centre, neighbour, coupli
     if D.numel():
         c = c + radial_weights(h, D)
     rest = centre, neighbour, coupling
-    second, back = torch.ops.atomscape.convolution_cpu_second, torch.ops.atomscape.convolution_cpu_backward
+    second, back = convolution_cpu.SECOND, convolution_cpu.BACKWARD
     dg, dx, dY, dw = second(g, x, Y, w, a, b, c, *rest, [True] * 4)
     dc = back(g, x, Y, w, *rest, [False, False, True])[2].flatten(1)
     dw = dw.flatten(1)
@@ -177,21 +173,21 @@ def _composed_second(g, x, Y, h, W, a, b, d, D, start, centre, neighbour, coupli
 
 _FACTORS = "Tensor x, Tensor Y, Tensor h, Tensor W"
 _INDICES = "Tensor start, Tensor centre, Tensor neighbour, int[] coupling"
-define(
+_operator = define(
     "radial_convolution_cpu",
     f"({_FACTORS}, {_INDICES}) -> Tensor",
     _forward,
     lambda x, Y, h, W, s, i, j, k: x.new_empty(_shape(x, k)),
     _derive,
 )
-define(
+_backward_operator = define(
     "radial_convolution_cpu_backward",
     f"(Tensor g, {_FACTORS}, {_INDICES}, bool[] need) -> (Tensor, Tensor, Tensor, Tensor)",
     _backward,
     lambda g, x, Y, h, W, s, i, j, k, need: like((x, Y, h, W), need),
     _derive_again,
 )
-define(
+_second_operator = define(
     "radial_convolution_cpu_second",
     f"(Tensor g, {_FACTORS}, Tensor a, Tensor b, Tensor d, Tensor D, {_INDICES}, bool[] need)"
     " -> (Tensor, Tensor, Tensor, Tensor, Tensor)",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from atomscape.ops.harmonics import spherical_harmonics
 from atomscape.ops.jit.harmonics import Harmonics, declined
 from atomscape.ops.jit.pointwise import Pointwise
@@ -17,10 +15,10 @@ def serves(r: Tensor, l_max: int) -> str | None:
 
 def run(r: Float[Tensor, "*batch 3"], l_max: int) -> Float[Tensor, "*batch lm"]:
     """Same as the reference."""
-    return torch.ops.atomscape.spherical_harmonics_cpu(r, l_max)
+    return _operator(r, l_max)
 
 
-Pointwise(
+_operator = Pointwise(
     "spherical_harmonics",
     "int l_max",
     formulae=lambda l_max: Harmonics(l_max, directed=True),

@@ -66,7 +66,7 @@ def run(
     """Same as the reference."""
     k = coupling
     numbers = [k.l_in, k.l_out, k.correlation, _PARITIES.index(k.parity)]
-    return torch.ops.atomscape.symmetric_contraction_cpu(A, w, species, numbers)
+    return _operator(A, w, species, numbers)
 
 
 @cache
@@ -145,7 +145,7 @@ def _derive(ctx, g):
     if g is None:
         return (None,) * 4
     need = wanted(ctx)[:2]
-    found = torch.ops.atomscape.symmetric_contraction_cpu_backward(g, *ctx.saved_tensors, ctx.rest[0], need)
+    found = _backward_operator(g, *ctx.saved_tensors, ctx.rest[0], need)
     return *given_or_nothing(found, need), None, None
 
 
@@ -154,9 +154,7 @@ def _derive_again(ctx, vA, vw):
         return (None,) * 6
     g, A, w, species = ctx.saved_tensors
     vA, moved = torch.zeros_like(A) if vA is None else vA, vw is not None
-    found = torch.ops.atomscape.symmetric_contraction_cpu_second(
-        g, A, w, vA, vw if moved else w.new_empty(0), species, ctx.rest[0], moved
-    )
+    found = _second_operator(g, A, w, vA, vw if moved else w.new_empty(0), species, ctx.rest[0], moved)
     return *given_or_nothing(found, wanted(ctx)[:3]), None, None, None
 
 
@@ -169,21 +167,21 @@ def _composed(g, A, w, vA, vw, species, coupling, moved):
     return torch.autograd.grad(along, (g, A, w), create_graph=True)
 
 
-define(
+_operator = define(
     "symmetric_contraction_cpu",
     "(Tensor A, Tensor w, Tensor species, int[] coupling) -> Tensor",
     _forward,
     lambda A, w, species, k: A.new_empty(A.shape[0], _made(*k).lm_out, A.shape[2]),
     _derive,
 )
-define(
+_backward_operator = define(
     "symmetric_contraction_cpu_backward",
     "(Tensor g, Tensor A, Tensor w, Tensor species, int[] coupling, bool[] need) -> (Tensor, Tensor)",
     _backward,
     lambda g, A, w, species, k, need: like((A, w), need),
     _derive_again,
 )
-define(
+_second_operator = define(
     "symmetric_contraction_cpu_second",
     "(Tensor g, Tensor A, Tensor w, Tensor vA, Tensor vw, Tensor species, int[] coupling, bool moved)"
     " -> (Tensor, Tensor, Tensor)",

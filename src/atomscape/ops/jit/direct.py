@@ -1,0 +1,68 @@
+"""Operators called past torch's dispatcher, where nobody listens to it.
+
+An operator registered by ``torch.library`` with a derivative written in Python goes through the dispatcher
+several times per call: 20 to 50 µs, as much as a kernel takes for a small molecule. In plain eager mode the
+same implementation and derivative are called through ``torch.autograd.Function``, which gives the same
+numbers. Where somebody listens, the registered operator is called: the compiler, exporters, dispatch modes,
+tensor subclasses, transformations of ``torch.func``, ``torch.jit.trace``, profilers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from atomscape.ops.traced import being_traced
+from atomscape.shapes import Tensor
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+def direct(
+    name: str, registered: Callable, implementation: Callable, derive: Callable | None, keep: Callable
+) -> Callable[..., Any]:
+    """A callable with the arguments and results of the registered operator.
+
+    ``derive`` and ``keep`` are its derivative and what keeps arguments for it, as
+    ``torch.library.register_autograd`` has them.
+    """
+    learned = _function(name, implementation, derive, keep) if derive else None
+
+    def call(*arguments: Any) -> Any:
+        if torch.compiler.is_compiling() or _listened():
+            return registered(*arguments)
+        learns = False
+        for a in arguments:
+            if isinstance(a, Tensor):
+                if type(a) not in _PLAIN:
+                    return registered(*arguments)
+                learns = learns or a.requires_grad
+        if not learns or not torch.is_grad_enabled():
+            return implementation(*arguments)
+        return registered(*arguments) if learned is None else learned.apply(*arguments)
+
+    return call
+
+
+def _listened() -> bool:
+    """Whether someone has to see calls of operators."""
+    return (
+        torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+        or torch.autograd._profiler_enabled()  # pyright: ignore[reportPrivateImportUsage]
+        or being_traced()
+    )
+
+
+def _function(name: str, implementation: Callable, derive: Callable, keep: Callable) -> Any:
+    """The operator as a function that autograd knows, under its name."""
+
+    def forward(ctx: Any, *arguments: Any) -> Any:
+        result = implementation(*arguments)
+        keep(ctx, arguments, result)
+        return result
+
+    parts = {"forward": staticmethod(forward), "backward": staticmethod(derive)}
+    return type(name, (torch.autograd.Function,), parts)
