@@ -174,9 +174,11 @@ class evaluating:
 
     def __enter__(self) -> None:
         self.was_training = self.model.training
-        self.model.eval()
+        if self.was_training:  # to walk through all modules takes as long as a small molecule does
+            self.model.eval()
         self.no_grad.__enter__()
 
     def __exit__(self, *error) -> None:
         self.no_grad.__exit__(*error)
-        self.model.train(self.was_training)
+        if self.was_training:
+            self.model.train()

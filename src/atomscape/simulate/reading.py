@@ -10,6 +10,7 @@ from ase import Atoms
 
 from atomscape.atoms.ase import from_ase
 from atomscape.atoms.columns import ID_KEYS
+from atomscape.atoms.labels import LabelMap
 from atomscape.atoms.structures import Structures
 from atomscape.shapes import Bool, Tensor
 
@@ -29,9 +30,7 @@ def structures_of(images: Sequence[Atoms], inputs: Sequence[str] = ()) -> Struct
     if not inputs:
         for image in copies:
             image.info = {key: image.info[key] for key in IDS if key in image.info}
-            for name in image.arrays.keys() - {"numbers", "positions"}:
-                del image.arrays[name]
-    found = from_ase(copies)
+    found = from_ase(copies, None if inputs else LabelMap((), len(copies)))
     kept = {name: values for name, values in found.labels.items() if name in inputs}
     return Structures(found.positions, found.numbers, found.cell, found.pbc, found.structure, kept, found.ids)
 
