@@ -54,8 +54,8 @@ def reverse_only(name: str, derive: Callable) -> Callable:
 
 def _keep(ctx, inputs: tuple, output: object) -> None:
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*(a for a in inputs if isinstance(a, torch.Tensor)))
-    ctx.rest = tuple(a for a in inputs if not isinstance(a, torch.Tensor))
+    ctx.save_for_backward(*[a for a in inputs if isinstance(a, torch.Tensor)])
+    ctx.rest = tuple([a for a in inputs if not isinstance(a, torch.Tensor)])
 
 
 def wanted(ctx) -> list[bool]:

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
@@ -134,21 +134,21 @@ class Pointwise:
         second = define(
             f"{name}_second",
             f"(Tensor g, Tensor r, Tensor v{rest}, bool[] need) -> (Tensor, Tensor)",
-            lambda g, r, v, *rest: self._run("second", rest[-1], (g, r, v), rest[:-1]),
+            self._second,
             lambda g, r, v, *rest: like((g, r), rest[-1]),
             derive_composed(self._composed, floating=3),
         )
         gradient = define(
             f"{name}_gradient",
             f"(Tensor g, Tensor r{rest}) -> Tensor",
-            lambda g, r, *rest: self._run("gradient", (True,), (g, r), rest)[0],
+            self._gradient,
             lambda g, r, *rest: r.new_empty(r.shape),
             partial(_derive_again, second),
         )
         return define(
             name,
             f"(Tensor r{rest}) -> Tensor",
-            lambda r, *rest: self._run("value", (True,), (r,), rest)[0],
+            self._value,
             lambda r, *rest: self._empty(r, rest),
             partial(_derive, gradient),
         )
@@ -158,25 +158,42 @@ class Pointwise:
         formulae, _ = _made(self.formulae, self.scale, rest)
         return r.new_empty((*shape, formulae.outputs) if self.many else shape)
 
-    def _run(self, kind: Kind, need, given: tuple[Tensor, ...], rest: tuple) -> tuple[Tensor, ...]:
-        given, reads, writes = tuple(t.contiguous() for t in given), *ARRAYS[kind]
-        r = given[reads.index("r")]
+    def _value(self, r: Tensor, *rest: Any) -> Tensor:
+        f = self._empty(r, rest)
+        self._launch("value", (True,), r, (r, f), f.nbytes, rest)
+        return f
+
+    def _gradient(self, g: Tensor, r: Tensor, *rest: Any) -> Tensor:
+        dr = r.new_empty(r.shape)
+        self._launch("gradient", (True,), r, (g, r, dr), dr.nbytes, rest)
+        return dr
+
+    def _second(self, g: Tensor, r: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        *rest, need = rest
+        found = like((g, r), need)
+        self._launch("second", tuple(need), r, (g, r, v, *found), sum(t.nbytes for t in found), tuple(rest))
+        return found
+
+    def _launch(
+        self,
+        kind: Kind,
+        need: tuple[bool, ...],
+        r: Tensor,
+        arrays: tuple[Tensor, ...],
+        written: int,
+        rest: tuple,
+    ) -> None:
+        """Run a kernel on what it reads and writes, of which so many bytes are written."""
         formulae, scale = _made(self.formulae, self.scale, rest)
-        results = tuple(
-            r.new_empty(0) if not wanted else r.new_empty(r.shape) if n in _LIKE_R else self._empty(r, rest)
-            for n, wanted in zip(writes, need, strict=True)
-        )
         points = r.numel() // formulae.inputs
-        if points:
-            lanes = launch.lanes_for(r.dtype, points)
-            places = [t.data_ptr() for t in results]
-            size = sum(t.nbytes for t in results)
-            stream = size > _STREAM and all(place % vector_bytes() == 0 for place in places)
-            number = launch.NUMBER[r.dtype]
-            address = _address(self.name, self.formulae, rest, kind, tuple(need), number, lanes, stream)
-            threads = threads_for(self.work * points * formulae.outputs)
-            run(address, [*(t.data_ptr() for t in given), *places, points, scale], threads)
-        return results
+        if not points:
+            return
+        given = [t if t.is_contiguous() else t.contiguous() for t in arrays]  # held until the kernel is done
+        places = [t.data_ptr() for t in given]
+        stream = written > _STREAM and not any(place % vector_bytes() for place in places[-len(need) :])
+        lanes, number = launch.lanes_for(r.dtype, points), launch.NUMBER[r.dtype]
+        address = _address(self.name, self.formulae, rest, kind, need, number, lanes, stream)
+        run(address, [*places, points, scale], threads_for(self.work * points * formulae.outputs))
 
     def _composed(self, g, r, v, *rest):
         """The second derivative by way of the reference, which can be derived again."""
