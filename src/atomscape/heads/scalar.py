@@ -8,6 +8,10 @@ With f a network on the invariants of each atom::
 ``a`` is 1/n for the mean. With ``pooling: attention`` it is a softmax of further outputs, so that the atoms
 that decide an intensive property can weigh more; the sum of several such averages lets different atoms decide
 its parts, as those of the highest occupied and the lowest unoccupied orbital do for a gap.
+
+``hidden: 0`` makes f linear. Encoders whose invariants are products of neighbours, mace above all, need no
+more, and a network on top bends where there are no data: of potentials of 3BPA learned at 300 K, forces at
+1200 K were half as wrong with a linear f.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    hidden: int = Field(64, ge=1)
+    hidden: int = Field(64, ge=0, description="width of the hidden layer; 0: linear in the invariants")
     pooling: Literal["sum", "mean", "attention"] | None = None
     averages: int = Field(4, ge=1, description="attention-weighted averages that are summed")
 
@@ -55,9 +59,8 @@ class ScalarHead(nn.Module):
         self.pooling = config.pooling or ("sum" if properties[0].extensive else "mean")
         features = sum(mul for mul, _ in irreps)
         outputs = 2 * config.averages if self.pooling == "attention" else 1
-        self.net = nn.Sequential(
-            nn.Linear(features, config.hidden), nn.SiLU(), nn.Linear(config.hidden, outputs)
-        )
+        layers = [nn.Linear(features, config.hidden), nn.SiLU()] if config.hidden else []
+        self.net = nn.Sequential(*layers, nn.Linear(config.hidden or features, outputs))
         self.register_buffer("references", torch.zeros(N_ELEMENTS, dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
         self.register_buffer("shift", torch.zeros((), dtype=torch.float64))
@@ -79,9 +82,9 @@ class ScalarHead(nn.Module):
         return {self.provides[0].name: value if self.provides[0].extensive else value + self.shift}
 
     def last_layer(self, embedding: Embedding, graph: Graph) -> dict[str, LastLayer]:
-        """Hidden layer of every atom, weighed as it is pooled; with attention once for each average."""
+        """What the last layer reads of every atom, weighed as it is pooled; once for each average."""
         index, n = graph.structures.structure, len(graph.structures)
-        hidden, last = self.net[:2](embedding.invariants()), cast(nn.Linear, self.net[2])
+        hidden, last = self.net[:-1](embedding.invariants()), cast(nn.Linear, self.net[-1])
         features = with_constant(hidden) * self.scale
         values = 1 if self.pooling != "attention" else self.config.averages
         weights = torch.cat([last.weight, last.bias.unsqueeze(1)], 1)[:values].double().flatten()
