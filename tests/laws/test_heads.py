@@ -29,10 +29,11 @@ OF_THE_BATCH = {"decorrelate"}
 
 
 def _settings(name: str) -> list[dict]:
-    """Default settings, and every choice of a setting that offers choices."""
+    """Default settings, every choice of a setting that offers choices, and no hidden layer where 0 is one."""
     fields = find("heads", name).Config.model_fields
     choices = [{k: v} for k, f in fields.items() for v in _choices(f.annotation) if v != f.default]
-    return [{}, *choices]
+    linear = any(getattr(m, "ge", None) == 0 for f in [fields.get("hidden")] if f for m in f.metadata)
+    return [{}, *choices, *([{"hidden": 0}] if linear else [])]
 
 
 def _choices(annotation) -> list[str]:
