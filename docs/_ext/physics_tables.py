@@ -67,8 +67,9 @@ def checks(*cases: dict[str, Any]) -> str:
     for name, what in names:
         cells = []
         for case in cases:
-            row = next(c for c in case["checks"] if (c["name"], c["what"]) == (name, what))
-            cells.append(f"{row['value']:.2g} {row['unit']}".strip())
+            row = next((c for c in case["checks"] if (c["name"], c["what"]) == (name, what)), None)
+            known = row is not None and row["value"] is not None
+            cells.append(f"{row['value']:.2g} {row['unit']}".strip() if known else "–")
         lines.append(f"| {name}: {what} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
