@@ -169,9 +169,9 @@ class Pointwise:
         return dr
 
     def _second(self, g: Tensor, r: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-        *rest, need = rest
+        parameters, need = rest[:-1], rest[-1]
         found = like((g, r), need)
-        self._launch("second", tuple(need), r, (g, r, v, *found), sum(t.nbytes for t in found), tuple(rest))
+        self._launch("second", tuple(need), r, (g, r, v, *found), sum(t.nbytes for t in found), parameters)
         return found
 
     def _launch(
