@@ -2,7 +2,7 @@
 
 ENCODER is schnet, egnn or tfn, SIZE 1k or 5k training molecules of QM9. Without TASK one encoder learns all
 rows of ``config.yaml`` at once; with it that row alone. The run lives in ``runs/`` and is resumed if it is
-there; its result is filed as ``SIZE-ENCODER-TASK.json`` here. Up to half an hour on one core.
+there; its result is filed as ``SIZE-ENCODER-TASK.json`` here. Up to twenty minutes on one core.
 """
 
 from __future__ import annotations

@@ -60,9 +60,11 @@ def test_errors_of_energies_may_have_another_scale(fit, asked, expected):
     assert energy.scale < forces.scale
 
 
-def test_only_energies_are_scaled_by_forces():
+def test_only_energies_are_scaled_by_forces_and_only_where_there_are_some(fit):
     with pytest.raises(ValidationError, match="scale: forces is for the energy"):
         Objective(property="gap", scale="forces")
+    with pytest.raises(ValueError, match="needs an objective of the forces"):
+        fit("objectives=[{property: energy, scale: forces}]")
 
 
 def test_energies_of_relaxed_structures_give_the_scale(fit, store_of, toy_structures, tmp_path):

@@ -335,6 +335,10 @@ class RunConfig(Strict):
         if self.training.lora is not None and self.start_from is None:
             raise ValueError("training.lora adapts a trained encoder: say which with start_from: RUN")
         rows = [(o.property, o.dataset) for o in self.objectives]
+        if any(o.scale == "forces" for o in self.objectives) and "forces" not in dict(rows):
+            raise ValueError(
+                "scale: forces needs an objective of the forces; give one, or leave scale out: then it is spread"
+            )
         for property, dataset in rows:
             if dataset != "all" and dataset not in names:
                 raise ValueError(
