@@ -337,7 +337,7 @@ class RunConfig(Strict):
         rows = [(o.property, o.dataset) for o in self.objectives]
         if any(o.scale == "forces" for o in self.objectives) and "forces" not in dict(rows):
             raise ValueError(
-                "scale: forces needs an objective of the forces; give one, or leave scale out: then it is spread"
+                "scale: forces needs an objective of the forces; without, errors are divided by the spread"
             )
         for property, dataset in rows:
             if dataset != "all" and dataset not in names:
