@@ -38,9 +38,11 @@ class Problem:
     second: tuple[Tensor, Tensor, Tensor]
 
     @classmethod
-    def make(cls, l_max: int, channels: int, dtype: torch.dtype, repeat: int) -> Problem:
+    def make(
+        cls, l_max: int, channels: int, dtype: torch.dtype, repeat: int, device: torch.device | str = "cpu"
+    ) -> Problem:
         """Copper of about ``4 · repeat³`` atoms, 42 neighbours each."""
-        generator = torch.Generator().manual_seed(l_max + channels)
+        generator = torch.Generator(device).manual_seed(l_max + channels)
         size = (4, 5, 5) if repeat == 4 else (repeat,) * 3
         crystal = bulk("Cu", cubic=True, a=3.6) * size
         crystal.rattle(0.05, seed=0)
@@ -48,15 +50,16 @@ class Problem:
         coupling = Coupling(l_max, l_max, l_max)
 
         def random(*shape: int) -> Tensor:
-            return torch.randn(shape, dtype=dtype, generator=generator)
+            return torch.randn(shape, dtype=dtype, generator=generator, device=device)
 
         edges, atoms, paths = len(graph.centre), len(crystal), len(coupling.paths)
         shapes = (atoms, coupling.lm_in, channels), (edges, (l_max + 1) ** 2), (edges, paths, channels)
         x, _, w = (random(*shape) for shape in shapes)
-        Y = spherical_harmonics(graph.vectors.detach().to(dtype), l_max)
+        Y = spherical_harmonics(graph.vectors.detach().to(dtype), l_max).to(device)
         second = random(*shapes[0]), random(*shapes[1]), random(*shapes[2])
         g = random(atoms, coupling.lm_out, channels)
-        return cls(coupling, x, Y, w, graph.centre, graph.neighbour, g, second)
+        centre, neighbour = graph.centre.to(device), graph.neighbour.to(device)
+        return cls(coupling, x, Y, w, centre, neighbour, g, second)
 
 
 @dataclass(frozen=True, eq=False)

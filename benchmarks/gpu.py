@@ -57,12 +57,18 @@ def missing() -> str:
     return ""
 
 
+def versions() -> str:
+    """What everybody's results depend on."""
+    names = ("torch", "triton", "e3nn", "cuequivariance-ops-torch-cu13", "cuequivariance-ops-torch-cu12")
+    return ", ".join(f"{name} {found}" for name in names if (found := installed(name)))
+
+
 def run(quick: bool, only: str = "") -> Iterator[Row]:
     """Rows of checks, of the machine, of harmonics and of the convolution."""
     device = torch.device("cuda", torch.cuda.current_device())
     yield from (row for row in checks(QUESTION, device, quick) if only in row.case)
     rate = bandwidth(device, 3 if quick else 9)
-    name = f"{torch.cuda.get_device_name(device)}, copy {rate / 1e9:.0f} GB/s"
+    name = f"{torch.cuda.get_device_name(device)}, copy {rate / 1e9:.0f} GB/s; {versions()}"
     yield Row(QUESTION, "machine", None, "its limits", None, note=name)
     for l_max, dtype in HARMONICS:
         for what in PASSES:
@@ -91,7 +97,7 @@ def _convolutions(stem: str, wanted: list[str], p: Problem, rate: float, quick: 
             if what == "second order" and name.endswith("torch.compile"):
                 reason = "torch.compile has no second derivative"
             else:
-                reason, taken, error = _raced(mine, side, what, truth, 3 if quick else 9)
+                reason, taken, error = _raced(mine, side, what, truth, 3 if quick else 5)
             if reason:
                 yield Row(QUESTION, f"{stem}, {what}", None, name, None, reason, limit, chosen)
             else:
@@ -144,7 +150,7 @@ def _harmonics(
         peer = make(l_max).to(device, dtype)
         functions[name] = lambda r: peer(frame(r)) * factor
     truth = functions[""](r[:1000])
-    taken = race({k: _pass(f, r, lm, what) for k, f in functions.items()}, 3 if quick else 9)
+    taken = race({k: _pass(f, r, lm, what) for k, f in functions.items()}, 3 if quick else 5)
     chosen = spherical_harmonics.explain(r, l_max).chosen
     for k in list(functions)[1:]:
         error = f"{deviation(truth, functions[k](r[:1000])):.1e}"

@@ -93,7 +93,7 @@ def _orders_of_harmonics(op, backend: str, r: Tensor, l_max: int) -> list[Tensor
         value = op(leaf, l_max)
         g = _random(value.shape, 1).to(value).requires_grad_()
         (first,) = torch.autograd.grad(value, leaf, g, create_graph=True)
-        h = _random(first.shape, 2).to(first)
+        h = _random(first.shape, 1000).to(first)  # not along r, where the second derivative is zero
         # The gradient of a solid harmonic of degree 1 is constant.
         second = torch.autograd.grad(first, (leaf, g), h, allow_unused=True, materialize_grads=True)
     return [t.detach() for t in (value, first, *second)]

@@ -34,7 +34,7 @@ def problem(l_max: int, channels: int, dtype: torch.dtype, device: torch.device,
     per_edge = one.w[0].nbytes
     atoms = WEIGHTS / per_edge / NEIGHBOURS
     repeat = 5 if quick else max(5, min(LARGEST, int((atoms / 4) ** (1 / 3))))
-    return on_device(Problem.make(l_max, channels, dtype, repeat), device, dtype)
+    return Problem.make(l_max, channels, dtype, repeat, device)
 
 
 def on_device(p: Problem, device: torch.device, dtype: torch.dtype) -> Problem:

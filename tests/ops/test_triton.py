@@ -97,16 +97,17 @@ def assembly(kernel, dtype: torch.dtype, target, warps: int = 1, **constants) ->
 
 def all_kernels(coupling: Coupling, l_max: int):
     """Every kernel with its constants and warps."""
-    from atomscape.ops.gpu import convolution as module
+    from atomscape.ops.gpu import forms as module
     from atomscape.ops.gpu import harmonics
     from atomscape.ops.gpu.rows import TEXT
     from atomscape.ops.gpu.source import kernel as made
 
-    for ordered in (True, False):
-        for gather in module.gather_kernels(coupling, not ordered):
-            yield gather, {"ORDERED": ordered, "BLOCK": 32}, 1
-    for edges in module.edge_kernels(coupling):
-        yield edges, {"BLOCK": 32}, 1
+    for second in (False, True):
+        for ordered in (True, False):
+            for gather in module.gather_kernels(coupling, not ordered, second):
+                yield gather, {"ORDERED": ordered, "BLOCK": 32}, 1
+        for edges in module.edge_kernels(coupling, second):
+            yield edges, {"BLOCK": 32, "EACH": 4}, 1
     for on_sphere in (False, True):
         yield harmonics.harmonics_kernel(l_max, on_sphere), {"BLOCK": 128}, 4
     for wanted in ("g", "h", "S"):
@@ -150,7 +151,7 @@ def test_no_size_of_a_batch_is_part_of_a_kernel():
         sizes = [p for p in kernel.params if p.name in ("points", "atoms", "edges", "steps")]
         assert all(p.do_not_specialize for p in sizes)
         constants = {p.name for p in kernel.params if p.is_constexpr}
-        assert constants <= {"REAL", "BLOCK", "ORDERED"}
+        assert constants <= {"REAL", "BLOCK", "ORDERED", "EACH"}
 
 
 def test_cpu_tensors_are_not_served():

@@ -88,7 +88,7 @@ def test_convolution(coupling, channels):
 
 def test_convolution_cut_into_several_kernels(monkeypatch):
     """Many small kernels that go on with what the one before wrote are one large kernel."""
-    from atomscape.ops.gpu import convolution as module
+    from atomscape.ops.gpu import forms as module
 
     monkeypatch.setattr(module, "TERMS", 5)
     module.gather_kernels.cache_clear()
@@ -196,31 +196,79 @@ def test_only_what_is_asked_is_differentiated():
         torch.testing.assert_close(found[1], found[0], atol=1e-10, rtol=1e-12)
 
 
+def test_third_derivatives():
+    """The fused second backward pass has a derivative of its own."""
+    arguments = problem(Coupling(1, 1, 1), 2)
+    found = []
+    for backend in ("reference", "triton"):
+        leaves = [a.clone().requires_grad_() for a in arguments[:3]]
+        with convolution.force(backend):
+            total = convolution(*leaves, *arguments[3:]).square().sum()
+            for _ in range(2):
+                grads = torch.autograd.grad(total, leaves, create_graph=True)
+                total = sum((g * random(*g.shape, seed=5)).sum() for g in grads) ** 2
+            found.append(torch.autograd.grad(total, leaves))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(b, a, atol=1e-11 * float(a.abs().max()), rtol=1e-11)
+
+
 def test_operators_are_well_registered():
     """Schema, fake tensors and autograd of each operator, as torch checks them."""
-    from atomscape.ops.gpu import convolution as module
     from atomscape.ops.gpu.ends import Ends
-    from atomscape.ops.gpu.harmonics import slope_form, spherical
     from atomscape.ops.gpu.rows import rows
 
+    registered = torch.ops.atomscape
     tests = ("test_schema", "test_autograd_registration", "test_faketensor")
     x, Y, w, i, j, coupling = problem(Coupling(1, 1, 0), 2)
     x, Y, w = (t.requires_grad_() for t in (x, Y, w))
     ends = Ends.of(i, j, len(x), sent=True)
     rest = (*ends, coupling.l_in, coupling.l_edge, coupling.l_out, coupling.parity, coupling.pseudo_in)
     g = random(4, coupling.lm_out, 2, seed=3).requires_grad_()
+    h, a, b = (random(*t.shape, seed=7).requires_grad_() for t in (x, Y, w))
     r = random(5, 3, seed=4).requires_grad_()
     for operator, arguments in (
-        (module.convolve, (x, Y, w, *rest)),
-        (module.spread, (g, Y, w, *rest)),
-        (module.gradients, (g, x, Y, w, *rest)),
-        (spherical, (r, 2)),
-        (slope_form, (random(5, 9, seed=5).requires_grad_(), random(5, 9, seed=6), "h", 2)),
+        (registered.convolution_triton, (x, Y, w, *rest)),
+        (registered.convolution_spread_triton, (g, Y, w, *rest)),
+        (registered.convolution_gradients_triton, (g, x, Y, w, *rest)),
+        (registered.convolution_backward_triton, (g, x, Y, w, *rest)),
+        (registered.convolution_second_triton, (h, a, b, g, x, Y, w, *rest)),
+        (registered.spherical_harmonics_triton, (r, 2)),
+        (
+            registered.solid_harmonics_slopes_triton,
+            (random(5, 9, seed=5).requires_grad_(), random(5, 9, seed=6), "h", 2),
+        ),
     ):
-        torch.library.opcheck(operator, arguments, test_utils=tests)
+        torch.library.opcheck(operator.default, arguments, test_utils=tests)
     first, valid = rows(i, j, 4)
     assert first.tolist() == [0, 2, 3, 3, 5]
     assert valid.all()
+
+
+def test_what_is_found_of_the_edges_is_kept_until_they_change():
+    """One search serves all layers, and no others: other ends, other atoms, edges written to, dead edges."""
+    from atomscape.ops.gpu import ends as module
+
+    i, j = (torch.tensor(k, device=DEVICE) for k in (CENTRE, NEIGHBOUR))
+    found = module.Ends.of(i, j, 4)
+    assert found.order is None
+    both = module.Ends.of(i, j, 4, sent=True)
+    assert both.first is found.first
+    assert module.Ends.of(i, j, 4).order is both.order
+    assert both.receiver is not None
+    assert both.receiver.tolist() == [CENTRE[k] for k in both.order.tolist()]
+    assert len(module.Ends.of(i, j, 5).first) == 6
+    assert module.Ends.of(i, j.clone(), 4).first is not found.first
+    i[1] = 1
+    changed = module.Ends.of(i, j, 4, sent=True)
+    assert changed.first.tolist() == [0, 1, 3, 3, 5]
+    j[0] = 0
+    assert module.Ends.of(i, j, 4, sent=True).first_sent.tolist() == [0, 2, 2, 3, 5]
+    with torch.inference_mode():
+        k = i.clone()
+        assert module.Ends.of(k, j, 4).first is not module.Ends.of(k, j, 4).first
+    known = len(module._KNOWN)
+    del i, found, both, changed
+    assert len(module._KNOWN) == known - 1
 
 
 def test_edges_that_are_not_valid_are_refused():

@@ -1,12 +1,19 @@
-"""Both ends of the edges, and the edges of each atom: those it receives by, and those it sends by."""
+"""Both ends of the edges, and the edges of each atom: those it receives by, and those it sends by.
+
+What is found of a graph's edges serves all its layers: it is kept for as long as ``centre`` lives, and found
+anew when ``centre`` or ``neighbour`` has been written to.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+from weakref import ref
 
 import torch
+from torch.utils.weak import WeakIdKeyDictionary
 
 from atomscape.ops.gpu.rows import rows
+from atomscape.ops.jit.direct import listened
 from atomscape.shapes import Int, Tensor
 
 INVALID = (
@@ -16,13 +23,17 @@ INVALID = (
 
 
 class Ends(NamedTuple):
-    """Edges sorted by centre; ``order`` sorts them by neighbour; ``first`` and ``first_sent`` bound rows."""
+    """Edges sorted by centre; ``first`` bounds the rows of each.
+
+    ``order`` sorts them by neighbour, ``first_sent`` then bounds the rows and ``receiver`` is the centre.
+    """
 
     centre: Tensor
     neighbour: Tensor
     first: Tensor
     order: Tensor | None = None
     first_sent: Tensor | None = None
+    receiver: Tensor | None = None
 
     @staticmethod
     def of(
@@ -37,14 +48,52 @@ class Ends(NamedTuple):
         RuntimeError
             The edges are not sorted by centre, or an end is no atom; on a GPU it is the device that raises.
         """
-        first, valid = rows(centre, neighbour, atoms)
-        torch.ops.aten._assert_async.msg(valid.all(), INVALID)
-        ends = Ends(centre, neighbour, first)
-        return Ends(centre, neighbour, first, *ends.sent(atoms)) if sent else ends
+        mark = _mark(centre, neighbour, atoms)
+        found = _recalled(centre, neighbour, mark)
+        if not found:
+            first, valid = rows(centre, neighbour, atoms)
+            torch.ops.aten._assert_async.msg(valid.all(), INVALID)
+            found = (first,)
+        if sent and len(found) == 1:
+            found = (*found, *_sent(centre, neighbour, atoms))
+        if mark is not None:
+            _KNOWN[centre] = ref(neighbour), mark, found
+        return Ends(centre, neighbour, *found)
 
-    def sent(self, atoms: int) -> tuple[Int[Tensor, " edges"], Int[Tensor, " rows"]]:
-        """``order`` and ``first_sent``; the sort is stable, so that sums have one order."""
-        if self.order is not None and self.first_sent is not None:
-            return self.order, self.first_sent
-        sender, order = torch.sort(self.neighbour.to(torch.int32), stable=True)
-        return order, rows(sender, sender, atoms)[0]
+    def sent(self, atoms: int) -> tuple[Int[Tensor, " edges"], Int[Tensor, " rows"], Int[Tensor, " edges"]]:
+        """``order``, ``first_sent`` and ``receiver``; the sort is stable, so that sums have one order."""
+        if self.order is None or self.first_sent is None or self.receiver is None:
+            return _sent(self.centre, self.neighbour, atoms)
+        return self.order, self.first_sent, self.receiver
+
+
+_KNOWN: WeakIdKeyDictionary = WeakIdKeyDictionary()
+"""For each ``centre``: its ``neighbour``, the state of both, and what was found; it must not hold either."""
+
+
+def _sent(centre: Tensor, neighbour: Tensor, atoms: int) -> tuple[Tensor, Tensor, Tensor]:
+    sender, order = torch.sort(neighbour.to(torch.int32), stable=True)
+    return order, rows(sender, sender, atoms)[0], centre.index_select(0, order)
+
+
+def _mark(centre: Tensor, neighbour: Tensor, atoms: int) -> tuple[int, ...] | None:
+    """State in which what was found holds; None where nothing may be kept."""
+    if torch.compiler.is_compiling() or listened() or not all(map(_plain, (centre, neighbour))):
+        return None
+    if centre.device.type != "cuda":
+        return centre._version, neighbour._version, atoms, 0
+    if torch.cuda.is_current_stream_capturing():
+        return None
+    return centre._version, neighbour._version, atoms, torch.cuda.current_stream(centre.device).cuda_stream
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether it is known when it is written to."""
+    return type(tensor) is Tensor and not tensor.is_inference()
+
+
+def _recalled(centre: Tensor, neighbour: Tensor, mark: tuple[int, ...] | None) -> tuple[Tensor, ...]:
+    if mark is None or centre not in _KNOWN:
+        return ()
+    other, before, found = _KNOWN[centre]
+    return found if other() is neighbour and before == mark else ()

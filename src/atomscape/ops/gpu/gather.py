@@ -12,12 +12,12 @@ programs, the order of the sum is that of the edges.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from atomscape.ops.gpu.source import define, indented, weighted_sum
 from atomscape.ops.terms import Term
 
-ARGUMENTS = ("x", "Y", "w", "out", "first", "other", "order", "channels")
+GRAPH = ("first", "other", "order", "channels")
 CONSTANTS = ("ORDERED", "REAL", "BLOCK")
 
 
@@ -29,8 +29,30 @@ def text(
     ``sizes``: lm of features, harmonics and output, and the number of paths. Rows in ``begun`` were written
     by the groups before and are added to; rows in ``empty`` get zeros, because no path leads to them.
     """
+    return frame(group, sizes, begun, empty, ("x",), ("Y",), ("w",), _edge(group))
+
+
+def frame(
+    group: Sequence[Term],
+    sizes: tuple[int, int, int, int],
+    begun: set[int],
+    empty: Sequence[int],
+    features: Sequence[str],
+    harmonics: Sequence[str],
+    weights: Sequence[str],
+    edge: Iterable[str],
+) -> str:
+    """Kernel that does the lines ``edge`` for each edge, with pointers to its rows of what it is given."""
     lm_in, lm_edge, lm_out, paths = sizes
     rows = sorted({row for term in group for row in term.rows_out})
+    inside = [
+        *(f"{x}_row = {x} + next_other.to(tl.int64) * {lm_in} * channels + c" for x in features),
+        *(f"{Y}_row = {Y} + next_edge.to(tl.int64) * {lm_edge}" for Y in harmonics),
+        *(f"{w}_row = {w} + next_edge.to(tl.int64) * {paths} * channels + c" for w in weights),
+        "next_other = tl.load(other + k + 1, mask=k + 1 < end, other=0)",
+        "next_edge = k + 1 if ORDERED else tl.load(order + k + 1, mask=k + 1 < end, other=0)",
+        *edge,
+    ]
     body = [
         "row = tl.program_id(0).to(tl.int64)",
         "c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)",
@@ -42,16 +64,11 @@ def text(
         "next_other = tl.load(other + start, mask=start < end, other=0)",
         "next_edge = start if ORDERED else tl.load(order + start, mask=start < end, other=0)",
         "for k in range(start, end):",
-        f"    x_row = x + next_other.to(tl.int64) * {lm_in} * channels + c",
-        f"    Y_row = Y + next_edge.to(tl.int64) * {lm_edge}",
-        f"    w_row = w + next_edge.to(tl.int64) * {paths} * channels + c",
-        "    next_other = tl.load(other + k + 1, mask=k + 1 < end, other=0)",
-        "    next_edge = k + 1 if ORDERED else tl.load(order + k + 1, mask=k + 1 < end, other=0)",
-        *indented(_edge(group)),
+        *indented(inside),
         *(f"tl.store(out_row + {o} * channels, o{o}, mask=inside)" for o in rows),
         *(f"tl.store(out_row + {o} * channels, tl.zeros([BLOCK], REAL), mask=inside)" for o in empty),
     ]
-    return define("gather", ARGUMENTS, CONSTANTS, body)
+    return define("gather", (*features, *harmonics, *weights, "out", *GRAPH), CONSTANTS, body)
 
 
 def _start(o: int, begun: set[int]) -> str:
@@ -60,14 +77,26 @@ def _start(o: int, begun: set[int]) -> str:
     return "tl.zeros([BLOCK], REAL)"
 
 
+def loads(group: Sequence[Term], features: Iterable[str], harmonics: Iterable[str]) -> Iterator[str]:
+    """The edge's rows of harmonics and features that a group needs."""
+    for e in sorted({e for term in group for e in term.rows_edge}):
+        yield from (f"{Y}{e} = tl.load({Y}_row + {e}).to(REAL)" for Y in harmonics)
+    for i in sorted({i for term in group for i in term.rows_in}):
+        for x in features:
+            yield f"{x}{i} = tl.load({x}_row + {i} * channels, mask=inside, other=0).to(REAL)"
+
+
+def weights(term: Term, names: Iterable[str]) -> Iterator[str]:
+    """The edge's weights of one path."""
+    for w in names:
+        yield f"{w}_ = tl.load({w}_row + {term.path} * channels, mask=inside, other=0).to(REAL)"
+
+
 def _edge(group: Sequence[Term]) -> Iterator[str]:
     """Everything that happens to one edge."""
-    for e in sorted({e for term in group for e in term.rows_edge}):
-        yield f"y{e} = tl.load(Y_row + {e}).to(REAL)"
-    for i in sorted({i for term in group for i in term.rows_in}):
-        yield f"x{i} = tl.load(x_row + {i} * channels, mask=inside, other=0).to(REAL)"
+    yield from loads(group, "x", "Y")
     for term in group:
-        yield f"w_ = tl.load(w_row + {term.path} * channels, mask=inside, other=0).to(REAL)"
+        yield from weights(term, "w")
         yield from _path(term)
 
 
@@ -75,7 +104,7 @@ def _path(term: Term) -> Iterator[str]:
     """One path; the weight multiplies whichever side has fewer rows."""
     matrix: dict[int, dict[int, dict[str, float]]] = {}
     for i, e, o, value in term.entries:
-        matrix.setdefault(o, {}).setdefault(i, {})[f"y{e}"] = value
+        matrix.setdefault(o, {}).setdefault(i, {})[f"Y{e}"] = value
     before = len(term.rows_in) <= len(term.rows_out)
     if before:
         yield from (f"v{i} = w_ * x{i}" for i in term.rows_in)

@@ -99,6 +99,7 @@ def _solid_backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:
 
 def _spherical_backward(ctx: Any, g: Tensor) -> tuple[Any, ...]:
     r, Y = ctx.saved_tensors
+    r = r.contiguous()  # sums over strided rows have another order
     square = (r * r).sum(-1, keepdim=True)
     directed = square > 0
     inverse = torch.where(directed, torch.where(directed, square, 1).rsqrt(), 0)

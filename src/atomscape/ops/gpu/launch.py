@@ -17,6 +17,10 @@ WARPS = 1
 """Warps per program: more would repeat what is the same for all channels."""
 
 
+WORDS = 56
+"""Most numbers of 32 bits per channel that two channels per lane have registers for (measured on an H100)."""
+
+
 def real(dtype: torch.dtype) -> Any:
     """Triton's type to calculate in: float64 for float64, float32 for all others."""
     return tl.float64 if dtype == torch.float64 else tl.float32
@@ -27,12 +31,12 @@ def wide(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def block(size: int, dtype: torch.dtype) -> int:
-    """Channels of one program: two per lane of a warp, one in float64; no more than there are.
-
-    With this and the number of terms in a kernel, ptxas keeps everything in registers.
+def block(channels: int, rows: int, dtype: torch.dtype) -> int:
+    """Channels of one program, which holds ``rows`` numbers for each: two per lane of a warp, no more than
+    there are, but one where two would not fit the registers.
     """
-    return min(32 if dtype == torch.float64 else 64, max(32, 1 << (size - 1).bit_length()))
+    words = rows * (2 if dtype == torch.float64 else 1)
+    return min(64 if words <= WORDS else 32, max(32, 1 << (channels - 1).bit_length()))
 
 
 def programs(size: int, each: int) -> int:

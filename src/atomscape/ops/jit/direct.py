@@ -21,17 +21,17 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def direct(
-    name: str, registered: Callable, implementation: Callable, derive: Callable | None, keep: Callable
+    name: str, registered: Callable, implementation: Callable, derive: Callable | None, keep: Callable | None
 ) -> Callable[..., Any]:
     """A callable with the arguments and results of the registered operator.
 
     ``derive`` and ``keep`` are its derivative and what keeps arguments for it, as
     ``torch.library.register_autograd`` has them.
     """
-    learned = _function(name, implementation, derive, keep) if derive else None
+    learned = _function(name, implementation, derive, keep) if derive and keep else None
 
     def call(*arguments: Any) -> Any:
-        if torch.compiler.is_compiling() or _listened():
+        if torch.compiler.is_compiling() or listened():
             return registered(*arguments)
         learns = False
         for a in arguments:
@@ -46,7 +46,7 @@ def direct(
     return call
 
 
-def _listened() -> bool:
+def listened() -> bool:
     """Whether someone has to see calls of operators."""
     return (
         torch._C._len_torch_dispatch_stack() > 0
