@@ -69,7 +69,7 @@ def run(quick: bool, only: str = "") -> Iterator[Row]:
     yield from (row for row in checks(QUESTION, device, quick) if only in row.case)
     rate = bandwidth(device, 3 if quick else 9)
     name = f"{torch.cuda.get_device_name(device)}, copy {rate / 1e9:.0f} GB/s; {versions()}"
-    yield Row(QUESTION, "machine", None, "its limits", None, note=name)
+    yield Row(QUESTION, "machine, GPU", None, "its limits", None, note=name)
     for l_max, dtype in HARMONICS:
         for what in PASSES:
             case = f"harmonics, l_max {l_max}, {precision(dtype)}, {what}"

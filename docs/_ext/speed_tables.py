@@ -60,10 +60,10 @@ def read(file: Path, question: str, contains: str = "") -> Speed:
             continue
         if row["case"].startswith("machine, "):
             threads = row["case"].removeprefix("machine, ")
-            if threads in contains or not contains:
+            if threads in contains or "thread" not in contains:
                 machines[threads] = f"{threads}: {row['note']}"
             continue
-        if contains not in row["case"]:
+        if contains not in row["case"] or row["case"].startswith("check "):
             continue
         found.setdefault(row["case"], {})[row["peer"]] = row
     comparisons = tuple(Comparison(case, rows) for case, rows in found.items())

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -138,9 +139,9 @@ def test_tables_made_in_inference_mode_or_on_another_default_device_serve_traini
     monkeypatch.setattr(module, "_kept", {})
     coupling = Coupling(1, 2, 2, "so3")
     with torch.inference_mode():
-        assert module._tables(coupling, torch.float64, torch.device("cpu"))[0].is_inference()
+        assert module._tables(*astuple(coupling), torch.float64, torch.device("cpu"))[0].is_inference()
     with torch.device("meta"):
-        dense, _ = module._tables(coupling, torch.float64, torch.device("cpu"))
+        dense, _ = module._tables(*astuple(coupling), torch.float64, torch.device("cpu"))
     Y = torch.ones(4, 9, dtype=torch.float64, requires_grad=True)
     (Y @ dense).sum().backward()
     assert Y.grad is not None

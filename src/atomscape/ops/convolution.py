@@ -114,8 +114,14 @@ _kept: dict[tuple[Coupling, torch.dtype, torch.device], _Tables] = {}
 
 
 @constant_when_traced
-def _tables(coupling: Coupling, dtype: torch.dtype, device: torch.device) -> _Tables:
-    """Constant [lm_edge, Σ (2l3+1)·rows] that turns Y into the matrices M, and terms of the blocks."""
+def _tables(
+    l_in: int, l_edge: int, l_out: int, parity: Parity, pseudo_in: bool, dtype: torch.dtype, device: torch.device
+) -> _Tables:
+    """Constant [lm_edge, Σ (2l3+1)·rows] that turns Y into the matrices M, and terms of the blocks.
+
+    A coupling is given by its parts, because compilers before torch 2.12 cannot hold it as a constant.
+    """
+    coupling = Coupling(l_in, l_edge, l_out, parity, pseudo_in)
     key = coupling, dtype, device
     if key not in _kept:
         dense, blocks = _make_tables(coupling)
@@ -162,7 +168,8 @@ def convolution(
     product. Each output block is divided by √(number of its paths), so that unit-variance features and
     weights give unit-variance messages.
     """
-    dense, blocks = _tables(coupling, x.dtype, x.device)
+    c = coupling
+    dense, blocks = _tables(c.l_in, c.l_edge, c.l_out, c.parity, c.pseudo_in, x.dtype, x.device)
     degrees = list(range(coupling.l_in + 1)) * (1 + coupling.pseudo_in)
     features = x.index_select(0, neighbour).split([2 * l + 1 for l in degrees], 1)
     weights = w.split(1, 1)
