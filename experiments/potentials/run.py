@@ -92,7 +92,7 @@ def planned(task: Task, side: Side, folder: Path, seconds: float, seed: int) -> 
     Raises
     ------
     RuntimeError
-        Not even two epochs were done in a third of the budget.
+        Not even two epochs were done in two thirds of the budget.
     """
     file = folder / "plan.json"
     if file.is_file():
@@ -108,7 +108,7 @@ def planned(task: Task, side: Side, folder: Path, seconds: float, seed: int) -> 
             seen.append((done, used))
         return len(seen) > 1 and used > TRIAL * seconds
 
-    run_within(side.command(task, place, 1000, seed), place, max(seconds / 3, PATIENCE), watch=enough)
+    run_within(side.command(task, place, 1000, seed), place, max(2 * seconds / 3, PATIENCE), watch=enough)
     if len(seen) < 2:
         raise RuntimeError(f"{seconds / 60:g} minutes are too short: see {place}/output.txt")
     (first, start), (last, end) = seen[0], seen[-1]
