@@ -29,7 +29,7 @@ TRIAL, MARGIN = 0.06, 0.95
 """Share of the budget that the trial takes; share of it that the schedule is made for."""
 
 PATIENCE = 300.0
-"""Seconds that a trial may take, whatever the budget; else a third of it."""
+"""Seconds that a trial may take, whatever the budget; else two thirds of it."""
 
 
 def main() -> int:
