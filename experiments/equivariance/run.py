@@ -36,7 +36,7 @@ TASKS = {"3bpa": 5.0, "qm9": 5.0}
 ATTENTION = {"kind": "attention", "channels": 128, "layers": 3}
 SIDES = {"mace": ENCODERS["mace"], "attention": ATTENTION}
 RATES = {"3bpa": {"mace": 0.01, "attention": 0.006}, "qm9": {"mace": 0.002, "attention": 0.001}}
-"""Learning rates: for each side the best of two to four in runs of 1.5 minutes, by the part for validation."""
+"""Learning rates: for each side the best of two to four on the validation part, in runs of 1.5 minutes."""
 
 MINUTES = 8.0
 

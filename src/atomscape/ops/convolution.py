@@ -115,7 +115,13 @@ _kept: dict[tuple[Coupling, torch.dtype, torch.device], _Tables] = {}
 
 @constant_when_traced
 def _tables(
-    l_in: int, l_edge: int, l_out: int, parity: Parity, pseudo_in: bool, dtype: torch.dtype, device: torch.device
+    l_in: int,
+    l_edge: int,
+    l_out: int,
+    parity: Parity,
+    pseudo_in: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> _Tables:
     """Constant [lm_edge, Σ (2l3+1)·rows] that turns Y into the matrices M, and terms of the blocks.
 
