@@ -31,11 +31,13 @@ from harmonics import PEERS as HARMONICS_PEERS  # noqa: E402
 from interleaved import absent, deviation, precision  # noqa: E402
 from measure import Row, command  # noqa: E402
 
+from atomscape.cli.doctor import installed  # noqa: E402
 from atomscape.ops.convolution import convolution  # noqa: E402
 from atomscape.ops.gpu.available import INSTALLED  # noqa: E402
 from atomscape.ops.harmonics import spherical_harmonics  # noqa: E402
 
 QUESTION = "gpu"
+COPY = "copy of the bytes"
 PASSES = ("forward", "forward + backward", "second order")
 CONVOLUTIONS = [
     *((l, channels, torch.float32) for l in (1, 2, 3) for channels in (32, 64, 128)),
@@ -78,11 +80,34 @@ def run(quick: bool, only: str = "") -> Iterator[Row]:
     for l_max, channels, dtype in CONVOLUTIONS:
         stem = f"convolution, l_max {l_max}, {channels} channels, {precision(dtype)}"
         wanted = [what for what in PASSES if only in f"{stem}, {what}"]
-        if wanted:
-            yield from _convolutions(
-                stem, wanted, problem(l_max, channels, dtype, device, quick), rate, quick
-            )
+        alone = only in f"kernel, {stem}"
+        if wanted or alone:
+            p = problem(l_max, channels, dtype, device, quick)
+            if alone:
+                yield from _alone(p, stem.removeprefix("convolution, "), rate, 3 if quick else 5)
+            yield from _convolutions(stem, wanted, p, rate, quick)
             torch.cuda.empty_cache()
+
+
+def _alone(p: Problem, stem: str, rate: float, rounds: int) -> Iterator[Row]:
+    """Each kernel of the convolution by itself, beside a copy of the bytes that come and go."""
+    from atomscape.ops.gpu import forms
+    from atomscape.ops.gpu.ends import Ends
+
+    ends = Ends.of(p.centre, p.neighbour, len(p.x), sent=True)
+    h, a, b = p.second
+    edge = p.w.nbytes + p.Y.nbytes + 2 * p.centre.nbytes
+    ends_only = p.x.nbytes + p.g.nbytes
+    kernels = {
+        "sum over neighbours": (lambda: forms.convolve(p.x, p.Y, p.w, ends, p.coupling), 1),
+        "its transpose": (lambda: forms.spread(p.g, p.Y, p.w, ends, p.coupling), 1),
+        "gradients of edges": (lambda: forms.gradients(p.g, p.x, p.Y, p.w, ends, p.coupling), 2),
+        "second backward": (lambda: forms.second(h, a, b, p.g, p.x, p.Y, p.w, ends, p.coupling), 3),
+    }
+    for what, (run, times) in kernels.items():
+        taken = race({what: run}, rounds)[what] / len(p.centre)
+        limit = (times * edge + ends_only) / rate / len(p.centre)
+        yield Row(QUESTION, f"kernel, {what}, {stem}", taken, COPY, limit, "", limit, "triton")
 
 
 def _convolutions(stem: str, wanted: list[str], p: Problem, rate: float, quick: bool) -> Iterator[Row]:

@@ -47,7 +47,6 @@ exclude_patterns = [
     "_build",
     "examples",
     "images/README.md",
-    "equivariance.md",  # until its experiments have been run
     "gallery/sg_execution_times.rst",
 ]
 templates_path = ["_templates"]

@@ -86,6 +86,20 @@ def test_parameters_and_no_grad(name):
         assert function(*parameters).is_inference()
 
 
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch loops over the cotangents
+@pytest.mark.parametrize("name", CALLS)
+def test_many_cotangents_at_once(name):
+    """``is_grads_batched`` gives tensors that have no memory of their own."""
+    function, given = CALLS[name]
+    leaves = [t.clone().requires_grad_() for t in given]
+    value = function(*leaves)
+    many = torch.stack([torch.ones_like(value), value.detach(), value.detach().sin()])
+    together = torch.autograd.grad(value, leaves, many, is_grads_batched=True, retain_graph=True)
+    for n, one in enumerate(many):
+        for a, b in zip(together, torch.autograd.grad(value, leaves, one, retain_graph=True), strict=True):
+            torch.testing.assert_close(a[n], b, atol=1e-12, rtol=1e-12)
+
+
 class Heard(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -62,3 +64,34 @@ def test_rows(gpu, what):
             assert float(row.error) < 1e-4
     if find_spec("openequivariance") is None:
         assert rows[-1].error == "openequivariance is not installed; pip install openequivariance"
+
+
+def test_what_results_depend_on_is_told(gpu):
+    assert f"torch {torch.__version__}" in gpu.versions()
+
+
+ALONE = """
+import sys, torch
+sys.argv = ["gpu.py"]
+import gpu
+gpu.race = lambda contenders, rounds: {name: (f(), 1.0)[1] for name, f in contenders.items()}
+problem = gpu.problem(1, 4, torch.float32, torch.device("cpu"), True)
+cut = 30
+problem = gpu.Problem(problem.coupling, problem.x, problem.Y[:cut], problem.w[:cut], problem.centre[:cut],
+    problem.neighbour[:cut], problem.g, (problem.second[0], problem.second[1][:cut], problem.second[2][:cut]))
+rows = list(gpu._alone(problem, "l_max 1", 1e9, 1))
+assert len(rows) == 4 and all(row.ours_s and row.share for row in rows), rows
+"""
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton is for Linux only")
+def test_rows_of_kernels_alone():
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ALONE],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr

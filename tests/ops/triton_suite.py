@@ -253,7 +253,8 @@ def test_what_is_found_of_the_edges_is_kept_until_they_change():
     assert found.order is None
     both = module.Ends.of(i, j, 4, sent=True)
     assert both.first is found.first
-    assert module.Ends.of(i, j, 4).order is both.order
+    assert module.Ends.of(i, j, 4).order is None, "what a layer keeps must not depend on other layers"
+    assert module.Ends.of(i, j, 4, sent=True).order is both.order
     assert both.receiver is not None
     assert both.receiver.tolist() == [CENTRE[k] for k in both.order.tolist()]
     assert len(module.Ends.of(i, j, 5).first) == 6
@@ -263,12 +264,41 @@ def test_what_is_found_of_the_edges_is_kept_until_they_change():
     assert changed.first.tolist() == [0, 1, 3, 3, 5]
     j[0] = 0
     assert module.Ends.of(i, j, 4, sent=True).first_sent.tolist() == [0, 2, 2, 3, 5]
+    i.data = i.clone()
+    assert module.Ends.of(i, j, 4).first is not changed.first
     with torch.inference_mode():
         k = i.clone()
         assert module.Ends.of(k, j, 4).first is not module.Ends.of(k, j, 4).first
+        assert module.Ends.of(i + 0, j, 4).first.is_inference()
+        fresh = torch.tensor(CENTRE, device=DEVICE)
+    later = fresh.clone()
+    with torch.inference_mode():
+        module.Ends.of(later, j, 4, sent=True)
+    assert not module.Ends.of(later, j, 4, sent=True).first.is_inference()
     known = len(module._KNOWN)
     del i, found, both, changed
     assert len(module._KNOWN) == known - 1
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_checkpointed_layers_keep_the_same_whatever_others_found(again):
+    """A layer that does not need the edges by sender, before one that does, on the same graph."""
+    from torch.utils.checkpoint import checkpoint
+
+    x, Y, w, i, j, coupling = problem(Coupling(0, 0, 0), 1)
+    w = w.requires_grad_()
+
+    def layer(w: torch.Tensor) -> torch.Tensor:
+        return convolution(x, Y, w, i, j, coupling).index_select(0, j)
+
+    with convolution.force("triton"):
+        messages = checkpoint(layer, w, use_reentrant=False) if again else layer(w)
+        h = torch.zeros_like(x).index_add(0, i, messages)
+        (found,) = torch.autograd.grad(convolution(h, Y, w, i, j, coupling).square().sum(), w)
+    h = convolution.reference(x, Y, w, i, j, coupling).index_select(0, j)
+    h = convolution.reference(torch.zeros_like(x).index_add(0, i, h), Y, w, i, j, coupling)
+    (expected,) = torch.autograd.grad(h.square().sum(), w)
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-12)
 
 
 def test_edges_that_are_not_valid_are_refused():

@@ -2,7 +2,7 @@
 
 ``gpu.forms`` has the form T(g, x, Y, w) that all are derivatives of. Each is linear in each argument, so the
 derivative of one of them is again one of them with an argument exchanged: there are derivatives of every
-order. Where all gradients are asked for, ``backward`` makes them, and its own derivative is one fused pass.
+order. Where all gradients are asked for, ``backward`` makes them, and its own derivative takes three kernels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Both ends of the edges, and the edges of each atom: those it receives by, and those it sends by.
 
 What is found of a graph's edges serves all its layers: it is kept for as long as ``centre`` lives, and found
-anew when ``centre`` or ``neighbour`` has been written to.
+anew when torch has counted a write to ``centre`` or ``neighbour``. Writes that torch does not count (through
+``.data``, by another library, by a CUDA graph that is replayed) want new tensors.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Ends(NamedTuple):
             found = (*found, *_sent(centre, neighbour, atoms))
         if mark is not None:
             _KNOWN[centre] = ref(neighbour), mark, found
-        return Ends(centre, neighbour, *found)
+        # No more than was asked for, whatever is known: what a layer keeps must not depend on other layers.
+        return Ends(centre, neighbour, *(found if sent else found[:1]))
 
     def sent(self, atoms: int) -> tuple[Int[Tensor, " edges"], Int[Tensor, " rows"], Int[Tensor, " edges"]]:
         """``order``, ``first_sent`` and ``receiver``; the sort is stable, so that sums have one order."""
@@ -78,13 +80,19 @@ def _sent(centre: Tensor, neighbour: Tensor, atoms: int) -> tuple[Tensor, Tensor
 
 def _mark(centre: Tensor, neighbour: Tensor, atoms: int) -> tuple[int, ...] | None:
     """State in which what was found holds; None where nothing may be kept."""
-    if torch.compiler.is_compiling() or listened() or not all(map(_plain, (centre, neighbour))):
+    if torch.compiler.is_compiling() or listened() or torch.is_inference_mode_enabled():
         return None
-    if centre.device.type != "cuda":
-        return centre._version, neighbour._version, atoms, 0
-    if torch.cuda.is_current_stream_capturing():
+    if not (_plain(centre) and _plain(neighbour)):
         return None
-    return centre._version, neighbour._version, atoms, torch.cuda.current_stream(centre.device).cuda_stream
+    stream = 0
+    if centre.device.type == "cuda":
+        if torch.cuda.is_current_stream_capturing():
+            return None
+        stream = torch.cuda.current_stream(centre.device).cuda_stream
+    elif centre.device.type != "cpu":
+        return None
+    states = (t._version for t in (centre, neighbour)), (t.data_ptr() for t in (centre, neighbour))
+    return *(number for state in states for number in state), atoms, stream
 
 
 def _plain(tensor: Tensor) -> bool:

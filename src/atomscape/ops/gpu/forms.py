@@ -5,7 +5,7 @@ With the form that is linear in each of four arguments,
     T(g, x, Y, w) = Σ_edges Σ_paths Σ C[i, e, o] g[centre, o] x[neighbour, i] Y[e] w[path],
 
 ``convolve`` is ∂T/∂g, ``spread`` is ∂T/∂x, and ``gradients`` is (∂T/∂Y, ∂T/∂w). ``second`` is the derivative
-of all three gradients at once, by kernels that read the weights of an edge once and write them once.
+of all three gradients at once, by three kernels, each of which reads the weights of an edge once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from atomscape.ops.gpu.ends import Ends
 from atomscape.ops.gpu.launch import WARPS, block, on, programs, real, wide
 from atomscape.ops.gpu.source import kernel
 from atomscape.ops.terms import Term, groups, terms
-from atomscape.shapes import Tensor
+from atomscape.shapes import Float, Tensor
 
 TERMS = 192
 """Most coefficients in one kernel: it compiles in a second, and ptxas keeps its values in registers."""
@@ -71,34 +71,40 @@ def _kernels(
     return tuple(made)
 
 
-def convolve(x: Tensor, Y: Tensor, w: Tensor, ends: Ends, coupling: Coupling) -> Tensor:
+Sent = Float[Tensor, "atoms lm_in channels"]
+Received = Float[Tensor, "atoms lm_out channels"]
+Harmonics = Float[Tensor, "edges lm_edge"]
+Weights = Float[Tensor, "edges paths channels"]
+
+
+def convolve(x: Sent, Y: Harmonics, w: Weights, ends: Ends, coupling: Coupling) -> Received:
     """∂T/∂g."""
     return _gathered(gather_kernels(coupling, False), (x,), (Y, w), ends, coupling.lm_out)
 
 
-def spread(g: Tensor, Y: Tensor, w: Tensor, ends: Ends, coupling: Coupling) -> Tensor:
+def spread(g: Received, Y: Harmonics, w: Weights, ends: Ends, coupling: Coupling) -> Sent:
     """∂T/∂x."""
     return _gathered(gather_kernels(coupling, True), (g,), (Y, w), ends, coupling.lm_in, transposed=True)
 
 
 def gradients(
-    g: Tensor, x: Tensor, Y: Tensor, w: Tensor, ends: Ends, coupling: Coupling
-) -> tuple[Tensor, Tensor]:
+    g: Received, x: Sent, Y: Harmonics, w: Weights, ends: Ends, coupling: Coupling
+) -> tuple[Harmonics, Weights]:
     """∂T/∂Y and ∂T/∂w."""
     return _of_edges(edge_kernels(coupling), (g, x), (Y,), (w,), ends)
 
 
 def second(
-    h: Tensor,
-    a: Tensor,
-    b: Tensor,
-    g: Tensor,
-    x: Tensor,
-    Y: Tensor,
-    w: Tensor,
+    h: Sent,
+    a: Harmonics,
+    b: Weights,
+    g: Received,
+    x: Sent,
+    Y: Harmonics,
+    w: Weights,
     ends: Ends,
     coupling: Coupling,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Received, Sent, Harmonics, Weights]:
     """Derivative of T(g, h, Y, w) + T(g, x, a, w) + T(g, x, Y, b) with respect to g, x, Y and w.
 
     This is what a second backward pass asks for: h, a and b are cotangents of the gradients of x, Y and w.

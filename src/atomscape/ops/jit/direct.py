@@ -18,6 +18,8 @@ from atomscape.ops.traced import being_traced
 from atomscape.shapes import Tensor
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_batched = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
+"""Whether a tensor stands for many cotangents, as ``autograd.grad(is_grads_batched=True)`` makes them."""
 
 
 def direct(
@@ -36,7 +38,7 @@ def direct(
         learns = False
         for a in arguments:
             if isinstance(a, Tensor):
-                if type(a) not in _PLAIN:
+                if type(a) not in _PLAIN or _batched(a):
                     return registered(*arguments)
                 learns = learns or a.requires_grad
         if not learns or not torch.is_grad_enabled():
