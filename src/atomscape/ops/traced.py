@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
+import torch
 
 Function = TypeVar("Function", bound=Callable)
 
 MARK = "_dynamo_marked_constant"
 
-being_traced = is_tracing
+being_traced = torch._C._is_tracing
 """Whether ``torch.jit.trace`` records: what Python knows of a tensor, such as its length, would be fixed."""
 
 

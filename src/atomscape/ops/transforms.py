@@ -8,6 +8,9 @@ from torch.autograd import forward_ad
 from atomscape.ops.traced import constant_when_traced
 from atomscape.shapes import Tensor
 
+transformation = torch._C._functorch.peek_interpreter_stack  # pyright: ignore[reportAttributeAccessIssue]
+"""The innermost transformation of ``torch.func`` that we are in, or None."""
+
 
 def transformed(*tensors: Tensor) -> str | None:
     """Why a back-end made of ``torch.library`` operators must not take these tensors, or None.
@@ -33,7 +36,7 @@ def lasting(t: Tensor) -> bool:
 
 @constant_when_traced  # a graph that is traced takes the answer, and torch guards it
 def _in_torch_func() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+    return transformation() is not None
 
 
 def has_tangent(*tensors: Tensor | None) -> bool:

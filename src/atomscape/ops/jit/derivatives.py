@@ -54,8 +54,11 @@ def reverse_only(name: str, derive: Callable) -> Callable:
 
 def _keep(ctx, inputs: tuple, output: object) -> None:
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*[a for a in inputs if isinstance(a, torch.Tensor)])
-    ctx.rest = tuple([a for a in inputs if not isinstance(a, torch.Tensor)])
+    tensors, rest = [], []
+    for a in inputs:
+        (tensors if isinstance(a, Tensor) else rest).append(a)
+    ctx.save_for_backward(*tensors)
+    ctx.rest = tuple(rest)
 
 
 def wanted(ctx) -> list[bool]:
@@ -89,7 +92,12 @@ def asked(cotangents: Sequence[Tensor | None], need: Sequence[bool]) -> list[Ten
 
 def like(tensors: Sequence[Tensor], need: Sequence[bool]) -> tuple[Tensor, ...]:
     """Empty tensors like these, with no elements where they are not needed."""
-    return tuple(t.new_empty(t.shape) if n else t.new_empty(0) for t, n in zip(tensors, need, strict=True))
+    return tuple(empty_like(t) if n else t.new_empty(0) for t, n in zip(tensors, need, strict=True))
+
+
+def empty_like(t: Tensor) -> Tensor:
+    """Empty and contiguous tensor of the same shape."""
+    return torch.empty_like(t, memory_format=torch.contiguous_format)
 
 
 def derive_composed(composed: Callable, floating: int) -> Callable:

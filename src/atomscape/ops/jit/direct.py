@@ -13,11 +13,14 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 
 from atomscape.ops.traced import being_traced
+from atomscape.ops.transforms import transformation
 from atomscape.shapes import Tensor
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_modes = torch._C._len_torch_dispatch_stack
+_profiled = torch.autograd._profiler_enabled  # pyright: ignore[reportPrivateImportUsage]
 _batched = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
 """Whether a tensor stands for many cotangents, as ``autograd.grad(is_grads_batched=True)`` makes them."""
 
@@ -33,33 +36,34 @@ def direct(
     learned = _function(name, implementation, derive, keep) if derive and keep else None
 
     def call(*arguments: Any) -> Any:
-        if torch.compiler.is_compiling() or listened():
+        if torch.compiler.is_dynamo_compiling() or listened():
             return registered(*arguments)
         learns = False
         for a in arguments:
-            if isinstance(a, Tensor):
-                if type(a) not in _PLAIN or _batched(a):
+            kind = type(a)
+            if kind is Tensor or kind is Parameter:
+                if _batched(a):
                     return registered(*arguments)
                 learns = learns or a.requires_grad
+            elif isinstance(a, Tensor):
+                return registered(*arguments)
         if not learns or not torch.is_grad_enabled():
             return implementation(*arguments)
-        return registered(*arguments) if learned is None else learned.apply(*arguments)
+        return registered(*arguments) if learned is None else learned(*arguments)
 
     return call
 
 
 def listened() -> bool:
     """Whether someone has to see calls of operators."""
-    return (
-        torch._C._len_torch_dispatch_stack() > 0
-        or torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
-        or torch.autograd._profiler_enabled()  # pyright: ignore[reportPrivateImportUsage]
-        or being_traced()
-    )
+    return _modes() > 0 or transformation() is not None or _profiled() or being_traced()
 
 
-def _function(name: str, implementation: Callable, derive: Callable, keep: Callable) -> Any:
-    """The operator as a function that autograd knows, under its name."""
+def _function(name: str, implementation: Callable, derive: Callable, keep: Callable) -> Callable[..., Any]:
+    """The operator as a function that autograd knows, under its name.
+
+    ``Function.apply`` looks for transformations of ``torch.func`` first, which have been looked for already.
+    """
 
     def forward(ctx: Any, *arguments: Any) -> Any:
         result = implementation(*arguments)
@@ -67,4 +71,5 @@ def _function(name: str, implementation: Callable, derive: Callable, keep: Calla
         return result
 
     parts = {"forward": staticmethod(forward), "backward": staticmethod(derive)}
-    return type(name, (torch.autograd.Function,), parts)
+    function = type(name, (torch.autograd.Function,), parts)
+    return super(torch.autograd.Function, function).apply

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import count
 
 BITS = {"float": 32, "double": 64}
+_INFINITY = {"float": 0x7F800000, "double": 0x7FF0000000000000}
 _SHORT = {"float": "f32", "double": "f64", "i64": "i64", "i32": "i32"}
 
 
@@ -292,6 +293,14 @@ class Program:
             word = "fcmp " + {"ne": "une"}.get(how, f"o{how}")
         kind = f"<{self.lanes} x i1>" if a.type == self.vector else "i1"
         return self.emit(f"{word} {a.type} {a.name}, {b.name}", kind)
+
+    def finite_positive(self, a: Value) -> Value:
+        """Mask of lanes above 0 and below infinity: one comparison of their bits, which are in order."""
+        kind, infinity = f"<{self.lanes} x i{BITS[self.scalar]}>", _INFINITY[self.scalar]
+        one, end = (f"<{', '.join([f'i{BITS[self.scalar]} {n}'] * self.lanes)}>" for n in (1, infinity - 1))
+        bits = self.emit(f"bitcast {a.type} {a.name} to {kind}", kind)
+        less = self.emit(f"sub {kind} {bits.name}, {one}", kind)  # of 0: the highest of all
+        return self.emit(f"icmp ult {kind} {less.name}, {end}", f"<{self.lanes} x i1>")
 
     def first(self, filled: Value) -> Value:
         """Mask of the first ``filled`` lanes (all of them if there are as many or more)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Literal
 
 import torch
@@ -18,8 +19,13 @@ NUMBER: dict[torch.dtype, Literal["float", "double"]] = {torch.float32: "float",
 
 def lanes_for(dtype: torch.dtype, size: int) -> int:
     """Lanes of the processor's vectors; fewer if the axis has not so many numbers."""
-    native = vector_bytes() * 8 // BITS[NUMBER[dtype]]
-    return min(native, max(2, 1 << (max(size, 1) - 1).bit_length()))
+    native = _native(dtype)
+    return native if size >= native else max(2, 1 << (max(size, 1) - 1).bit_length())
+
+
+@cache
+def _native(dtype: torch.dtype) -> int:
+    return vector_bytes() * 8 // BITS[NUMBER[dtype]]
 
 
 def call(address: int, names: tuple[str, ...], given: Mapping[str, Tensor | int], threads: int) -> None:
@@ -31,22 +37,22 @@ def call(address: int, names: tuple[str, ...], given: Mapping[str, Tensor | int]
 
 def declined(*tensors: Tensor) -> str | None:
     """Why a kernel for CPUs cannot take these floating-point tensors, or None."""
+    first = tensors[0].dtype
     for t in tensors:
-        if t.device.type != "cpu":
+        if not t.is_cpu:
             return f"an argument is on {t.device.type}, not on the CPU"
-        if t.dtype not in NUMBER:
-            return f"an argument is {_name(t.dtype)}; kernels for CPUs are float32 and float64"
-        if t.dtype != tensors[0].dtype:
-            return (
-                f"arguments of {_name(tensors[0].dtype)} and {_name(t.dtype)}; they must be of one precision"
-            )
+        dtype = t.dtype
+        if dtype not in NUMBER:
+            return f"an argument is {_name(dtype)}; kernels for CPUs are float32 and float64"
+        if dtype is not first:
+            return f"arguments of {_name(first)} and {_name(dtype)}; they must be of one precision"
     return transformed(*tensors)
 
 
 def not_indices(*tensors: Tensor) -> str | None:
     """Why a kernel for CPUs cannot take these tensors as indices, or None."""
     for t in tensors:
-        if t.device.type != "cpu":
+        if not t.is_cpu:
             return f"an index is on {t.device.type}, not on the CPU"
         if t.dtype not in (torch.int32, torch.int64):
             return f"an index is {_name(t.dtype)}; indices are int32 or int64"

@@ -23,7 +23,7 @@ import torch
 
 from atomscape.ops.jit import launch
 from atomscape.ops.jit.compile import address_of, vector_bytes
-from atomscape.ops.jit.derivatives import define, derive_composed, given_or_nothing, like, wanted
+from atomscape.ops.jit.derivatives import define, derive_composed, empty_like, given_or_nothing, like, wanted
 from atomscape.ops.jit.dual import Dual
 from atomscape.ops.jit.lanes import Program
 from atomscape.ops.jit.rows import blocks
@@ -56,6 +56,14 @@ class Formulae(Protocol):
         ...
 
 
+class Made(NamedTuple):
+    """Numbers per point that come in and that come out, and the bits of the scale."""
+
+    inputs: int
+    outputs: int
+    scale: int
+
+
 class Arrays(NamedTuple):
     """What a kernel reads and writes; the order of its arguments."""
 
@@ -69,6 +77,9 @@ ARRAYS: dict[Kind, Arrays] = {
     "second": Arrays(("g", "r", "v"), ("dg", "dr")),
 }
 _LIKE_R = ("r", "v", "dr")
+
+_PIECES = 8
+"""Of each thread's share: enough to even out what disturbs a thread."""
 
 _STREAM = 12 << 20
 """Bytes of results that would not stay in the caches, where those who read them next look first."""
@@ -142,7 +153,7 @@ class Pointwise:
             f"{name}_gradient",
             f"(Tensor g, Tensor r{rest}) -> Tensor",
             self._gradient,
-            lambda g, r, *rest: r.new_empty(r.shape),
+            lambda g, r, *rest: empty_like(r),
             partial(_derive_again, second),
         )
         return define(
@@ -155,8 +166,9 @@ class Pointwise:
 
     def _empty(self, r: Tensor, rest: tuple) -> Tensor:
         shape = r.shape[:-1] if self.vector else r.shape
-        formulae, _ = _made(self.formulae, self.scale, rest)
-        return r.new_empty((*shape, formulae.outputs) if self.many else shape)
+        if not self.many:
+            return r.new_empty(shape)
+        return r.new_empty(*shape, _made(self.formulae, self.scale, rest).outputs)
 
     def _value(self, r: Tensor, *rest: Any) -> Tensor:
         f = self._empty(r, rest)
@@ -164,7 +176,7 @@ class Pointwise:
         return f
 
     def _gradient(self, g: Tensor, r: Tensor, *rest: Any) -> Tensor:
-        dr = r.new_empty(r.shape)
+        dr = empty_like(r)
         self._launch("gradient", (True,), r, (g, r, dr), dr.nbytes, rest)
         return dr
 
@@ -184,16 +196,17 @@ class Pointwise:
         rest: tuple,
     ) -> None:
         """Run a kernel on what it reads and writes, of which so many bytes are written."""
-        formulae, scale = _made(self.formulae, self.scale, rest)
-        points = r.numel() // formulae.inputs
+        inputs, outputs, scale = _made(self.formulae, self.scale, rest)
+        points = r.numel() // inputs
         if not points:
             return
-        given = [t if t.is_contiguous() else t.contiguous() for t in arrays]  # held until the kernel is done
-        places = [t.data_ptr() for t in given]
-        stream = written > _STREAM and not any(place % vector_bytes() for place in places[-len(need) :])
-        lanes, number = launch.lanes_for(r.dtype, points), launch.NUMBER[r.dtype]
-        address = _address(self.name, self.formulae, rest, kind, need, number, lanes, stream)
-        run(address, [*places, points, scale], threads_for(self.work * points * formulae.outputs))
+        given = [t.contiguous() for t in arrays]  # held until the kernel is done
+        arguments = [t.data_ptr() for t in given]
+        stream = written > _STREAM and not any(place % vector_bytes() for place in arguments[-len(need) :])
+        lanes = launch.lanes_for(r.dtype, points)
+        address = _address(self.name, self.formulae, rest, kind, need, r.dtype, lanes, stream)
+        arguments += points, scale
+        run(address, arguments, threads_for(self.work * points * outputs), _PIECES)
 
     def _composed(self, g, r, v, *rest):
         """The second derivative by way of the reference, which can be derived again."""
@@ -221,11 +234,10 @@ def _derive_again(second: Callable, ctx, v):
 
 
 @cache
-def _made(
-    formulae: Callable[..., Formulae], scale: Callable[..., float], rest: tuple
-) -> tuple[Formulae, int]:
-    """Formulae and the bits of the scale, for the parameters of a call."""
-    return formulae(*rest), _bits(scale(*rest))
+def _made(formulae: Callable[..., Formulae], scale: Callable[..., float], rest: tuple) -> Made:
+    """What a call with these parameters has to know."""
+    made = formulae(*rest)
+    return Made(made.inputs, made.outputs, _bits(scale(*rest)))
 
 
 @cache
@@ -235,11 +247,11 @@ def _address(
     rest: tuple,
     kind: Kind,
     need: tuple[bool, ...],
-    number: str,
+    dtype: torch.dtype,
     lanes: int,
     stream: bool,
 ) -> int:
-    variant = need, formulae(*rest), number, lanes, stream
+    variant = need, formulae(*rest), launch.NUMBER[dtype], lanes, stream
     return address_of(f"{name}_{kind}", variant, lambda: write(name, kind, *variant))
 
 

@@ -98,6 +98,8 @@ def read_columns(p: Program, rows: Value, width: int) -> list[Value]:
     """Columns of the rows of one block."""
     if width <= _DENSE:
         vectors = [p.load(rows, k * p.lanes) for k in range(width)]
+        if _even(p, width):
+            return _parted(p, vectors)
         return [_pick(p, vectors, [lane * width + c for lane in range(p.lanes)]) for c in range(width)]
     columns: list[Value] = []
     for start, part in _tiles(p, width):
@@ -110,9 +112,12 @@ def write_columns(p: Program, columns: list[Value], rows: Value, stream: bool = 
     """Write columns as the rows of one block; narrow ones can go past the caches."""
     width, lanes = len(columns), p.lanes
     if width <= _DENSE:
-        for k in range(width):
-            places = range(k * lanes, (k + 1) * lanes)
-            vector = _pick(p, columns, [n % width * lanes + n // width for n in places])
+        if _even(p, width):
+            vectors = _merged(p, columns, lanes)
+        else:
+            places = [n % width * lanes + n // width for n in range(width * lanes)]
+            vectors = [_pick(p, columns, places[k * lanes : (k + 1) * lanes]) for k in range(width)]
+        for k, vector in enumerate(vectors):
             p.store(vector, rows, k * lanes, stream=stream)
         return
     for start, part in _tiles(p, width):
@@ -121,6 +126,11 @@ def write_columns(p: Program, columns: list[Value], rows: Value, stream: bool = 
             vector, lane = vectors[row * part // lanes], row * part % lanes
             piece = p.shuffle(vector, vector, range(lane, lane + part))
             p.store(piece, rows, row * width + start)
+
+
+def _even(p: Program, width: int) -> bool:
+    """Whether rows come in and out by halves: fewer shuffles than picking."""
+    return width in (2, 4) and width <= p.lanes
 
 
 def _tiles(p: Program, width: int) -> list[tuple[int, int]]:
@@ -142,6 +152,17 @@ def _piece(p: Program, rows: Value, index: int, width: int) -> Value:
     if width == p.lanes:
         return value
     return p.shuffle(value, value, [k if k < width else None for k in range(p.lanes)])
+
+
+def _parted(p: Program, vectors: list[Value]) -> list[Value]:
+    """Columns of rows as wide as there are vectors: numbers in even and odd places part, again and again."""
+    if len(vectors) == 1:
+        return vectors
+    pairs = list(zip(vectors[::2], vectors[1::2], strict=True))
+    even, odd = (
+        _parted(p, [p.shuffle(a, b, range(first, 2 * p.lanes, 2)) for a, b in pairs]) for first in (0, 1)
+    )
+    return [column for both in zip(even, odd, strict=True) for column in both]
 
 
 def _pick(p: Program, vectors: list[Value], places: list[int]) -> Value:

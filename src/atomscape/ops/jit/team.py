@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -24,43 +25,96 @@ from atomscape.ops.jit.compile import address_of
 
 _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
-# A member of the team finds in a small table: the kernel, omp_get_thread_num, omp_get_num_threads, arguments.
-# The team may be smaller than asked for (limits, nested regions), so its size is asked inside.
-_MEMBER = """
-define void @member(ptr %table) nounwind {
-  %kernel = load ptr, ptr %table
-  %p1 = getelementptr ptr, ptr %table, i64 1
-  %who = load ptr, ptr %p1
-  %p2 = getelementptr ptr, ptr %table, i64 2
-  %size = load ptr, ptr %p2
-  %p3 = getelementptr ptr, ptr %table, i64 3
-  %arguments = load ptr, ptr %p3
-  %t = call i32 %who()
-  %n = call i32 %size()
-  %thread = sext i32 %t to i64
-  %threads = sext i32 %n to i64
-  call void %kernel(ptr %arguments, i64 %thread, i64 %threads)
+_START = """
+%Work = type {ptr, ptr, ptr, i64, i64, ptr}
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+
+define void @team(ptr %parallel, ptr %who, ptr %kernel, ptr %arguments, i64 %shares, i64 %pieces) nounwind {
+  %bytes = mul i64 %shares, 64
+  %taken = alloca i8, i64 %bytes, align 64
+  call void @llvm.memset.p0.i64(ptr align 64 %taken, i8 0, i64 %bytes, i1 false)
+  %work = alloca %Work
+  %w1 = insertvalue %Work poison, ptr %who, 0
+  %w2 = insertvalue %Work %w1, ptr %kernel, 1
+  %w3 = insertvalue %Work %w2, ptr %arguments, 2
+  %w4 = insertvalue %Work %w3, i64 %shares, 3
+  %w5 = insertvalue %Work %w4, i64 %pieces, 4
+  %w6 = insertvalue %Work %w5, ptr %taken, 5
+  store %Work %w6, ptr %work
+  %threads = trunc i64 %shares to i32
+  call void %parallel(ptr @member, ptr %work, i32 %threads, i32 0)
+  ret void
+}
+
+define internal void @member(ptr %place) nounwind {
+entry:
+  %work = load %Work, ptr %place
+  %who = extractvalue %Work %work, 0
+  %kernel = extractvalue %Work %work, 1
+  %arguments = extractvalue %Work %work, 2
+  %shares = extractvalue %Work %work, 3
+  %pieces = extractvalue %Work %work, 4
+  %taken = extractvalue %Work %work, 5
+  %all = mul i64 %shares, %pieces
+  %self = call i32 %who()
+  %own = sext i32 %self to i64
+  br label %share
+
+share:
+  %visited = phi i64 [0, %entry], [%more, %next]
+  %turn = add i64 %own, %visited
+  %owner = urem i64 %turn, %shares
+  %line = mul i64 %owner, 64
+  %count = getelementptr i8, ptr %taken, i64 %line
+  %first = mul i64 %owner, %pieces
+  br label %piece
+
+piece:
+  %k = atomicrmw add ptr %count, i64 1 monotonic
+  %there = icmp ult i64 %k, %pieces
+  br i1 %there, label %do, label %next
+
+do:
+  %which = add i64 %first, %k
+  call void %kernel(ptr %arguments, i64 %which, i64 %all)
+  br label %piece
+
+next:
+  %more = add i64 %visited, 1
+  %again = icmp ult i64 %more, %shares
+  br i1 %again, label %share, label %done
+
+done:
   ret void
 }
 """
 
 
-def run(address: int, arguments: Sequence[int], threads: int) -> None:
-    """Call the kernel at an address once for each of ``threads`` threads, and wait for all."""
-    packed, kernel = (ctypes.c_int64 * len(arguments))(*arguments), _callable(address)
+def run(address: int, arguments: Sequence[int], threads: int, pieces: int = 1) -> None:
+    """Call the kernel at an address once for each of ``threads`` shares, and wait for all.
+
+    A share may be cut into ``pieces``, each a call. A thread takes those of its own share one by one, whose
+    memory may still be in its cache, and then what is left of the others': nobody waits for a slow core.
+    """
+    packed = _packer(len(arguments))(*arguments)
     if threads == 1:
-        kernel(packed, 0, 1)
+        _callable(address)(packed, 0, 1)
         return
-    openmp = _openmp()
-    if openmp is None:
-        calls = [_pool().submit(kernel, packed, t, threads) for t in range(1, threads)]
-        kernel(packed, 0, threads)
-        for call in calls:
-            call.result()
+    openmp = None if _forked else _library()
+    if openmp is not None:
+        _team()(*openmp, address, packed, threads, pieces)
         return
-    start, who, size = openmp
-    table = (ctypes.c_int64 * 4)(address, who, size, ctypes.addressof(packed))
-    start(_member(), ctypes.addressof(table), threads, 0)
+    kernel = _callable(address)
+    calls = [_pool().submit(kernel, packed, t, threads) for t in range(1, threads)]
+    kernel(packed, 0, threads)
+    for call in calls:
+        call.result()
+
+
+@cache
+def _packer(count: int) -> Callable[..., bytes]:
+    """Makes bytes of so many integers."""
+    return struct.Struct(f"{count}q").pack
 
 
 @cache
@@ -69,9 +123,10 @@ def _callable(address: int) -> Callable[..., None]:
 
 
 @cache
-def _member() -> int:
-    """What each member of the team calls; linked once, for linking takes longer than many a kernel."""
-    return address_of("member", (), lambda: _MEMBER)
+def _team() -> Callable[..., None]:
+    """What starts the team; linked once, for linking takes longer than many a kernel."""
+    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 2)
+    return signature(address_of("team", (), lambda: _START))
 
 
 def threads_for(work: float) -> int:
@@ -84,7 +139,7 @@ _WORTH = 2e5
 
 def team() -> str:
     """Whose threads run the kernels, for people."""
-    return "torch's OpenMP team" if _openmp() is not None else "threads of their own"
+    return "threads of their own" if _forked or _library() is None else "torch's OpenMP team"
 
 
 _forked = False
@@ -97,23 +152,17 @@ def _after_fork() -> None:
     _pool.cache_clear()
 
 
-def _openmp() -> tuple | None:
-    """What starts torch's team, if it can be started here."""
-    return None if _forked else _library()
-
-
 @cache
-def _library() -> tuple | None:
-    """``GOMP_parallel``, and addresses of ``omp_get_thread_num`` and ``omp_get_num_threads``, torch's own."""
+def _library() -> tuple[int, int] | None:
+    """Addresses of torch's own ``GOMP_parallel`` and ``omp_get_thread_num``."""
     for path in _loaded():
         try:
             library = ctypes.CDLL(path)
-            start, who, size = library.GOMP_parallel, library.omp_get_thread_num, library.omp_get_num_threads
+            functions = library.GOMP_parallel, library.omp_get_thread_num
         except (AttributeError, OSError):  # another library of that name, or one replaced meanwhile
             continue
-        start.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-        start.restype = None
-        return start, *(ctypes.cast(f, ctypes.c_void_p).value for f in (who, size))
+        start, who = (ctypes.cast(f, ctypes.c_void_p).value or 0 for f in functions)
+        return start, who
     return None
 
 

@@ -11,7 +11,6 @@ makes it as good as rounding allows. A float64 would need two steps, and has the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 from atomscape.ops.jit.compile import vector_bytes
 from atomscape.ops.jit.dual import Dual
@@ -29,9 +28,7 @@ def dot(a: list[Dual], b: list[Dual]) -> Dual:
 
 def inverse_root(p: Program, square: Dual) -> Dual:
     """1/√s, and 0 with derivative 0 for s = 0 and for an s that has overflown."""
-    zero, one = p.constant(0.0), p.constant(1.0)
-    there = p.both(p.compare("gt", square.value, 0.0), p.compare("lt", square.value, inf))
-    value = p.select(there, _inverse_root(p, p.select(there, square.value, one)), zero)
+    value = p.select(p.finite_positive(square.value), _inverse_root(p, square.value), p.constant(0.0))
     if square.tangent is None:
         return Dual(value)
     return Dual(value, (square.tangent * value) * (value * value) * -0.5)
