@@ -100,6 +100,23 @@ def test_many_cotangents_at_once(name):
             torch.testing.assert_close(a[n], b, atol=1e-12, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_tensors_carried_out_of_a_transformation(name):
+    """They stand for others, with and without a gradient."""
+    function, given = CALLS[name]
+    carried = []
+    torch.func.grad(lambda t: carried.append(t) or t.sum())(given[0])
+    expected = function(*given)
+    assert torch.equal(function(*carried, *given[1:]), expected)
+    with torch.no_grad():
+        assert torch.equal(function(*carried, *given[1:]), expected)
+    parameters = [torch.nn.Parameter(t) for t in given[1:]]
+    if parameters:
+        value = function(*carried, *parameters)
+        for g in torch.autograd.grad(value.sum(), parameters):
+            assert g.isfinite().all()
+
+
 class Heard(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()

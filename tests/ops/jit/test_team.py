@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,20 +15,38 @@ from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.lanes import Program
 
 
-def shares(threads: int, count: int) -> list[int]:
+def shares(threads: int, count: int, pieces: int = 1) -> list[int]:
     """How often each of ``count`` places was visited."""
     p = Program("visit", "double", 2)
     to, n = p.pointer(0), p.integer(1)
     with p.range(p.thread, n, p.threads) as k:
         p.put(p.read(to, k, "i64") + 1, to, k)
     visits = torch.zeros(count, dtype=torch.int64)
-    team.run(address_of("visit", ("team test",), lambda: p.text), [visits.data_ptr(), count], threads)
+    team.run(address_of("visit", ("team test",), lambda: p.text), [visits.data_ptr(), count], threads, pieces)
     return visits.tolist()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])
 def test_every_share_is_done_once(threads):
     assert shares(threads, 100) == [1] * 100
+
+
+@pytest.mark.parametrize("pieces", [2, 8, 1000])
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_every_piece_is_done_once(threads, pieces):
+    assert shares(threads, 500, pieces) == [1] * 500
+
+
+def test_a_team_smaller_than_asked_does_all_the_work():
+    """Where OpenMP's limit allows one thread, it takes the shares of those who did not come."""
+    program = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_team import shares
+print(shares(4, 100) == [1] * 100 and shares(4, 100, 8) == [1] * 100)
+"""
+    environment = {**os.environ, "OMP_THREAD_LIMIT": "1"}
+    found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert found.stdout.strip() == "True", found.stderr
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])

@@ -23,6 +23,8 @@ _modes = torch._C._len_torch_dispatch_stack
 _profiled = torch.autograd._profiler_enabled  # pyright: ignore[reportPrivateImportUsage]
 _batched = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
 """Whether a tensor stands for many cotangents, as ``autograd.grad(is_grads_batched=True)`` makes them."""
+_left = torch._C._functorch.is_functorch_wrapped_tensor  # pyright: ignore[reportAttributeAccessIssue]
+"""Whether a tensor has been carried out of a transformation of ``torch.func``: it has no memory of its own."""
 
 
 def direct(
@@ -42,7 +44,7 @@ def direct(
         for a in arguments:
             kind = type(a)
             if kind is Tensor or kind is Parameter:
-                if _batched(a):
+                if _batched(a) or _left(a):
                     return registered(*arguments)
                 learns = learns or a.requires_grad
             elif isinstance(a, Tensor):
@@ -72,4 +74,4 @@ def _function(name: str, implementation: Callable, derive: Callable, keep: Calla
 
     parts = {"forward": staticmethod(forward), "backward": staticmethod(derive)}
     function = type(name, (torch.autograd.Function,), parts)
-    return super(torch.autograd.Function, function).apply
+    return super(torch.autograd.Function, function).apply  # pyright: ignore[reportAttributeAccessIssue]

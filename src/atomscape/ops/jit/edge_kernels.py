@@ -119,8 +119,9 @@ def _run(
     if v.radial != "memory":
         size = threads * len(radial.TILES) * v.lanes * paths * channels
         given["scratch"] = tensors["x"].new_empty(size)
+    pieces = -(-slices // threads) if v.radial == "memory" else 1
     partial = _Partial(v, tensors, edges_of, slices)
-    launch.call(_address(kernel, v), ARGUMENTS, given | partial.memory, threads)
+    launch.call(_address(kernel, v), ARGUMENTS, given | partial.memory, threads, pieces)
     partial.sum()
 
 

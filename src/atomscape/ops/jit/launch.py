@@ -28,11 +28,25 @@ def _native(dtype: torch.dtype) -> int:
     return vector_bytes() * 8 // BITS[NUMBER[dtype]]
 
 
-def call(address: int, names: tuple[str, ...], given: Mapping[str, Tensor | int], threads: int) -> None:
+def call(
+    address: int,
+    names: tuple[str, ...],
+    given: Mapping[str, Tensor | int],
+    threads: int,
+    pieces: int = 1,
+) -> None:
     """Run a kernel; tensors go in as addresses and must be contiguous, arguments not given as 0."""
-    values = (given.get(name, 0) for name in names)
-    packed = [v.data_ptr() if isinstance(v, torch.Tensor) else v for v in values]
-    run(address, packed, threads)
+    packed, places = [0] * len(names), _places(names)
+    for name, value in given.items():
+        place = places.get(name)
+        if place is not None:
+            packed[place] = value if isinstance(value, int) else value.data_ptr()
+    run(address, packed, threads, pieces)
+
+
+@cache
+def _places(names: tuple[str, ...]) -> dict[str, int]:
+    return {name: k for k, name in enumerate(names)}
 
 
 def declined(*tensors: Tensor) -> str | None:
