@@ -117,6 +117,21 @@ def test_tensors_carried_out_of_a_transformation(name):
             assert g.isfinite().all()
 
 
+@pytest.mark.parametrize("name", CALLS)
+def test_views_that_stand_for_their_negative(name):
+    """Such as the imaginary part of a conjugate."""
+    function, given = CALLS[name]
+    views = [torch.complex(torch.zeros_like(t), -t).conj().imag for t in given]
+    assert all(v.is_neg() for v in views)
+    assert torch.equal(function(*views), function(*given))
+    leaves = [t.clone().requires_grad_() for t in given]
+    value = function(*leaves)
+    g = torch.cos(value.detach())
+    found = torch.autograd.grad(value, leaves, torch._neg_view(-g), retain_graph=True)
+    for a, b in zip(found, torch.autograd.grad(value, leaves, g), strict=True):
+        assert torch.equal(a, b)
+
+
 class Heard(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
@@ -138,5 +153,6 @@ def test_modes_profilers_and_tracers_see_the_operator(name):
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         function(*given)
     assert any(e.key == f"atomscape::{operator}" for e in profile.key_averages())
-    traced = make_fx(function)(*given)
-    assert any(operator in str(node.target) for node in traced.graph.nodes)
+    for before in (False, True):
+        traced = make_fx(function, pre_dispatch=before)(*given)
+        assert any(operator in str(node.target) for node in traced.graph.nodes)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from atomscape.ops.harmonics import solid_harmonics
 from atomscape.ops.jit import team
 from atomscape.ops.jit.compile import address_of
 from atomscape.ops.jit.lanes import Program
@@ -84,3 +85,27 @@ def test_after_a_fork_a_child_has_threads_of_its_own(monkeypatch):
     team._after_fork()
     assert team.team() == "threads of their own"
     assert shares(3, 50) == [1] * 50
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor cannot flush")
+def test_the_team_flushes_denormal_numbers_as_its_caller_does():
+    small, before = torch.full((200_000, 3), 1e-20), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        kept = _denormal(small)
+        torch.set_flush_denormal(True)
+        try:
+            flushed = [_denormal(small) for _ in range(20)]  # whose threads were here before
+        finally:
+            torch.set_flush_denormal(False)
+        assert kept == 3 * len(small)
+        assert flushed == [0] * 20
+        assert _denormal(small) == kept
+    finally:
+        torch.set_num_threads(before)
+
+
+def _denormal(r: torch.Tensor) -> int:
+    """How many products of two coordinates are not zero, by their bits without the sign."""
+    bits = solid_harmonics(r, 2)[:, [4, 5, 7]].view(torch.int32)
+    return int((bits & 0x7FFFFFFF).count_nonzero())

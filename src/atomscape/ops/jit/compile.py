@@ -67,6 +67,12 @@ def vector_bytes() -> int:
 
 
 @cache
+def on_x86() -> bool:
+    """Whether this processor knows the instructions of x86."""
+    return llvm.get_process_triple().startswith(("x86_64", "i686"))
+
+
+@cache
 def _features() -> dict[str, bool]:
     return dict(llvm.get_host_cpu_features())
 

@@ -20,11 +20,13 @@ from atomscape.ops.transforms import transformation
 from atomscape.shapes import Tensor
 
 _modes = torch._C._len_torch_dispatch_stack
+_included = torch._C._dispatch_tls_is_dispatch_key_included
+_BEFORE_AUTOGRAD = torch._C.DispatchKey.PreDispatch  # of modes such as make_fx(pre_dispatch=True)
 _profiled = torch.autograd._profiler_enabled  # pyright: ignore[reportPrivateImportUsage]
 _batched = torch._C._functorch.is_legacy_batchedtensor  # pyright: ignore[reportAttributeAccessIssue]
 """Whether a tensor stands for many cotangents, as ``autograd.grad(is_grads_batched=True)`` makes them."""
-_left = torch._C._functorch.is_functorch_wrapped_tensor  # pyright: ignore[reportAttributeAccessIssue]
-"""Whether a tensor has been carried out of a transformation of ``torch.func``: it has no memory of its own."""
+_left = torch._C._functorch.is_gradtrackingtensor  # pyright: ignore[reportAttributeAccessIssue]
+"""Whether a tensor has been carried out of ``torch.func.grad``: it has no memory of its own."""
 
 
 def direct(
@@ -44,7 +46,7 @@ def direct(
         for a in arguments:
             kind = type(a)
             if kind is Tensor or kind is Parameter:
-                if _batched(a) or _left(a):
+                if _batched(a) or _left(a) or a.is_neg():
                     return registered(*arguments)
                 learns = learns or a.requires_grad
             elif isinstance(a, Tensor):
@@ -58,7 +60,13 @@ def direct(
 
 def listened() -> bool:
     """Whether someone has to see calls of operators."""
-    return _modes() > 0 or transformation() is not None or _profiled() or being_traced()
+    return (
+        _modes() > 0
+        or _included(_BEFORE_AUTOGRAD)
+        or transformation() is not None
+        or _profiled()
+        or being_traced()
+    )
 
 
 def _function(name: str, implementation: Callable, derive: Callable, keep: Callable) -> Callable[..., Any]:

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import torch
 
-from atomscape.ops.jit.compile import address_of
+from atomscape.ops.jit.compile import address_of, on_x86
 
 _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 
 _START = """
-%Work = type {ptr, ptr, ptr, i64, i64, ptr}
+%Work = type {ptr, ptr, ptr, i64, i64, ptr, i32}
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
 define void @team(ptr %parallel, ptr %who, ptr %kernel, ptr %arguments, i64 %shares, i64 %pieces) nounwind {
@@ -40,7 +40,9 @@ define void @team(ptr %parallel, ptr %who, ptr %kernel, ptr %arguments, i64 %sha
   %w4 = insertvalue %Work %w3, i64 %shares, 3
   %w5 = insertvalue %Work %w4, i64 %pieces, 4
   %w6 = insertvalue %Work %w5, ptr %taken, 5
-  store %Work %w6, ptr %work
+  %mode = call i32 @mode()
+  %w7 = insertvalue %Work %w6, i32 %mode, 6
+  store %Work %w7, ptr %work
   %threads = trunc i64 %shares to i32
   call void %parallel(ptr @member, ptr %work, i32 %threads, i32 0)
   ret void
@@ -55,6 +57,9 @@ entry:
   %shares = extractvalue %Work %work, 3
   %pieces = extractvalue %Work %work, 4
   %taken = extractvalue %Work %work, 5
+  %mode = extractvalue %Work %work, 6
+  %before = call i32 @mode()
+  call void @become(i32 %mode)
   %all = mul i64 %shares, %pieces
   %self = call i32 %who()
   %own = sext i32 %self to i64
@@ -85,6 +90,37 @@ next:
   br i1 %again, label %share, label %done
 
 done:
+  call void @become(i32 %before)
+  ret void
+}
+"""
+
+_MODE = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+
+define internal i32 @mode() alwaysinline {
+  %place = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %place)
+  %mode = load i32, ptr %place
+  ret i32 %mode
+}
+
+define internal void @become(i32 %mode) alwaysinline {
+  %place = alloca i32
+  store i32 %mode, ptr %place
+  call void @llvm.x86.sse.ldmxcsr(ptr %place)
+  ret void
+}
+"""
+"""How the caller rounds and whether it flushes denormal numbers: its team does the same."""
+
+_NO_MODE = """
+define internal i32 @mode() alwaysinline {
+  ret i32 0
+}
+
+define internal void @become(i32 %mode) alwaysinline {
   ret void
 }
 """
@@ -126,7 +162,7 @@ def _callable(address: int) -> Callable[..., None]:
 def _team() -> Callable[..., None]:
     """What starts the team; linked once, for linking takes longer than many a kernel."""
     signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4, *[ctypes.c_int64] * 2)
-    return signature(address_of("team", (), lambda: _START))
+    return signature(address_of("team", (), lambda: _START + (_MODE if on_x86() else _NO_MODE)))
 
 
 def threads_for(work: float) -> int:
