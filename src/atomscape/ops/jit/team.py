@@ -15,7 +15,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 
@@ -142,9 +142,10 @@ def run(address: int, arguments: Sequence[int], threads: int, pieces: int = 1) -
         return
     kernel = _callable(address)
     calls = [_pool().submit(kernel, packed, t, threads) for t in range(1, threads)]
-    kernel(packed, 0, threads)
-    for call in calls:
-        call.result()
+    try:
+        kernel(packed, 0, threads)
+    finally:
+        wait(calls)  # whatever comes between, such as Ctrl-C: they write into the caller's memory
 
 
 @cache
